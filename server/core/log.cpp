@@ -1,0 +1,5 @@
+#include "core/log.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace millrace::log {}

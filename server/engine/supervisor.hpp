@@ -1,0 +1,68 @@
+// Supervisor: every handler of the configuration as a running consumer group, each on threads of its own.
+//
+// Thread rule: everything here is called, and calls back, on the loop thread. Ownership: the Supervisor owns its handlers' runs;
+// transport, runtime, metrics and factories outlive it. Errors: a handler that cannot start is restarted with backoff and
+// reported by `status` and `unready`; the others are not touched.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config/server_config.hpp"
+#include "core/metrics.hpp"
+#include "core/result.hpp"
+#include "core/runtime.hpp"
+#include "engine/handler.hpp"
+#include "engine/outside.hpp"
+#include "transport/transport.hpp"
+
+namespace millrace::engine {
+
+// What the engine runs on; all of it outlives the Supervisor.
+struct Surroundings {
+    Runtime& runtime;
+    Transport& transport;
+    Metrics& metrics;
+    const EnvelopeReader& reader;
+    PushSink& push;
+    HttpCaller& http;
+    std::string data_dir;
+    std::string vfs;                          // SQLite VFS; empty: the operating system's
+    milliseconds broadcast_lookback{0};       // how far back broadcast handlers begin: gateway.resume.age
+};
+
+struct HandlerSetup {
+    HandlerSection section;
+    std::shared_ptr<HandlerFactory> factory;
+    std::map<std::string, std::string> dead_letters;  // topic → its dead-letter topic
+};
+
+class HandlerRun;
+
+class Supervisor {
+public:
+    Supervisor(const Surroundings& surroundings, std::string group_prefix, std::vector<HandlerSetup> handlers);
+    ~Supervisor();
+
+    void start();
+    // Stops intake, drains until the deadline, commits, leaves the groups, closes the files.
+    void stop(milliseconds deadline, std::function<void()> done);
+
+    // The answer of GET /v1/handlers: a JSON array (INTERFACE.md).
+    void status(Callback<std::string> done);
+    // kNotFound: no such handler or question. The answer is the merged JSON with "shards".
+    void query(const std::string& handler, const std::string& question,
+               std::vector<std::pair<std::string, std::string>> parameters, Callback<Result<std::string>> done);
+    // Why the server is not ready, one line each; empty: ready.
+    std::vector<std::string> unready() const;
+
+private:
+    Surroundings surroundings_;
+    std::vector<std::unique_ptr<HandlerRun>> runs_;
+};
+
+}  // namespace millrace::engine
