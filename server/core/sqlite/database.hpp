@@ -1,12 +1,14 @@
-// Database: one SQLite file, held by one owner, behind RAII. SQLite is touched in this folder and nowhere else.
+// Database: one SQLite file, held by one owner, behind RAII. SQLite is touched in this folder and
+// nowhere else.
 //
-// Thread rule: a Database belongs to one strand; `interrupt` and `sync_log` alone may be called from any thread while the
-// object lives. Ownership: Statements must go before their Database. Errors: Result with SQLite's text, the statement
-// and the file; kFull (disk full), kIo, kCorrupt and kConflict (locked, constraint) are told apart because the engine
-// treats them differently.
+// Thread rule: a Database belongs to one strand; `interrupt` and `sync_log` alone may be called
+// from any thread while the object lives. Ownership: Statements must go before their Database.
+// Errors: Result with SQLite's text, the statement and the file; kFull (disk full), kIo, kCorrupt
+// and kConflict (locked, constraint) are told apart because the engine treats them differently.
 //
-// The file system is a seam: `OpenOptions::vfs` names a registered sqlite3_vfs, so that a simulation can put the real
-// SQLite on a disk that loses unsynced pages. https://sqlite.org/vfs.html
+// The file system is a seam: `OpenOptions::vfs` names a registered sqlite3_vfs, so that a
+// simulation can put the real SQLite on a disk that loses unsynced pages.
+// https://sqlite.org/vfs.html
 #pragma once
 
 #include <cstdint>
@@ -25,9 +27,10 @@ struct sqlite3_stmt;
 
 namespace millrace::sqlite {
 
-// What a column holds or a parameter takes. Views: a column's are valid until the next step, a parameter's must live
-// until the statement is reset.
-using Value = std::variant<std::monostate, std::int64_t, double, std::string_view, std::span<const std::byte>>;
+// What a column holds or a parameter takes. Views: a column's are valid until the next step, a
+// parameter's must live until the statement is reset.
+using Value = std::variant<std::monostate, std::int64_t, double, std::string_view,
+                           std::span<const std::byte>>;
 
 class Database;
 
@@ -74,22 +77,26 @@ struct OpenOptions {
     std::string vfs;  // empty: the operating system's
     bool create = true;
     bool read_only = false;
-    // WAL with synchronous=NORMAL: durable after `sync_log`, not after COMMIT. FULL: durable after COMMIT.
+    // WAL with synchronous=NORMAL: durable after `sync_log`, not after COMMIT. FULL: durable after
+    // COMMIT.
     enum class Synchronous { kNormal, kFull } synchronous = Synchronous::kNormal;
+    // The file is ours alone while it is open, and needs no shared memory beside it.
+    bool exclusive = true;
     int cache_kib = 4096;
 };
 
 // Who asks to prepare a statement; a plugin's are checked by the authorizer.
 enum class Trust {
-    kHost,          // our own statements
-    kPlugin,        // no transactions, savepoints, ATTACH, PRAGMA, DDL; no tables that start with `_`
+    kHost,    // our own statements
+    kPlugin,  // no transactions, savepoints, ATTACH, PRAGMA, DDL; no tables that start with `_`
     kPluginSchema,  // the same, DDL allowed: in `migrate`
     kPluginRead,    // SELECT only, no `_` tables: in `on_query`
 };
 
 class Database {
 public:
-    [[nodiscard]] static Result<std::unique_ptr<Database>> open(const std::string& path, const OpenOptions& options = {});
+    [[nodiscard]] static Result<std::unique_ptr<Database>> open(const std::string& path,
+                                                                const OpenOptions& options = {});
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
@@ -98,11 +105,13 @@ public:
     // Runs statements without rows, separated by semicolons.
     [[nodiscard]] Result<void> execute(std::string_view sql, Trust trust = Trust::kHost);
 
-    // False inside a transaction. SQLite may end one by itself (FULL, OR ROLLBACK): look after every plugin statement.
+    // False inside a transaction. SQLite may end one by itself (FULL, OR ROLLBACK): look after
+    // every plugin statement.
     bool autocommit() const;
     std::int64_t changes() const;
 
-    // Makes everything committed before the call durable: fdatasync of the write-ahead log. Blocks. Any thread, one at a time.
+    // Makes everything committed before the call durable: fdatasync of the write-ahead log. Blocks.
+    // Any thread, one at a time.
     [[nodiscard]] Result<void> sync_log();
     // Any thread: the running statement ends with an error.
     void interrupt();
@@ -113,12 +122,15 @@ public:
 
 private:
     Database(sqlite3* handle, std::string path);
-    static int authorize(void* self, int action, const char* first, const char* second, const char* third,
-                         const char* fourth);
+    Result<void> configure(const OpenOptions& options);
+    bool permits(int action, const char* first, const char* second) const;
+    static int authorize(void* self, int action, const char* first, const char* second,
+                         const char* third, const char* fourth);
     sqlite3* handle_;
     std::string path_;
     Trust trust_ = Trust::kHost;
-    std::string denied_;  // what the authorizer refused last, for the message
+    std::string denied_;        // what the authorizer refused last, for the message
+    void* log_file_ = nullptr;  // sqlite3_file of the write-ahead log
 };
 
 }  // namespace millrace::sqlite
