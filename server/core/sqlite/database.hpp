@@ -47,7 +47,7 @@ public:
     void bind(int index, std::string_view value);
     void bind(int index, std::span<const std::byte> value);
     void bind_null(int index);
-    void bind(int index, const Value& value);
+    void bind_value(int index, const Value& value);
 
     // True: a row is there. False: done (and reset).
     [[nodiscard]] Result<bool> step();

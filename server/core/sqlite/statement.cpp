@@ -33,7 +33,7 @@ void Statement::bind(int index, std::span<const std::byte> value) {
 
 void Statement::bind_null(int index) { sqlite3_bind_null(handle_, index); }
 
-void Statement::bind(int index, const Value& value) {
+void Statement::bind_value(int index, const Value& value) {
     struct Binder {
         Statement& statement;
         int index;

@@ -1,0 +1,134 @@
+// StateFile: the SQLite file of one shard: the plugin's tables, and the host's own, which begin with `_` and have a version.
+//
+//   _meta       key -> value: host_version, plugin_version, shards
+//   _origins    watermark of each origin partition
+//   _intervals  resolved offsets above the watermark
+//   _rings      the dedupe rings: id, topic, capacity, next; _ring: slot -> identity
+//   _events     the outbox: events to publish; _calls: HTTP requests to make
+//   _timers     durable timers
+//
+// Everything of one input happens inside a savepoint, everything of one batch inside a transaction; what is committed is durable
+// once Database::sync_log has run. Thread rule: the shard's strand. Errors: kFull, kIo, kCorrupt are the disk's; the shard
+// closes then as a crash would.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.hpp"
+#include "core/sqlite/database.hpp"
+#include "core/types.hpp"
+#include "engine/dedupe_ring.hpp"
+#include "engine/offset_tracker.hpp"
+
+namespace millrace::engine {
+
+// Which record (or timer's topic) an effect came from.
+struct EffectOrigin {
+    TopicPartition origin;
+    Offset offset{-1};  // -1: not from a record
+};
+
+struct OutboxEvent {
+    std::int64_t sequence = 0;
+    std::string topic;
+    std::string key;
+    std::string value;
+    std::string event_id;
+    std::int64_t hops = 0;
+    std::string traceparent;
+    EffectOrigin from;
+};
+
+struct OutboxCall {
+    std::int64_t sequence = 0;
+    std::string id;
+    std::string key;
+    std::string method;
+    std::string url;
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::string body;
+    std::string payload;
+    std::string idempotency_key;
+    Timestamp created;
+    std::uint32_t tries = 0;
+    EffectOrigin from;
+};
+
+struct TimerRow {
+    std::string id;
+    std::string key;
+    Timestamp due;
+    std::string payload;
+    std::int64_t firing = 0;  // unique per setting, so that ids derived from a firing are too
+    std::string topic;        // of the input that set it: whose dead-letter topic takes it
+};
+
+class StateFile {
+public:
+    // Creates or upgrades the host's tables. kConflict: made by a newer Millrace.
+    [[nodiscard]] static Result<std::unique_ptr<StateFile>> open(const std::string& path, const std::string& vfs);
+
+    sqlite::Database& database() { return *database_; }
+
+    [[nodiscard]] Result<void> begin() { return begin_.run(); }
+    [[nodiscard]] Result<void> commit() { return commit_.run(); }
+    void roll_back();
+    [[nodiscard]] Result<void> savepoint() { return savepoint_.run(); }
+    [[nodiscard]] Result<void> release() { return release_.run(); }
+    [[nodiscard]] Result<void> roll_back_to();
+
+    [[nodiscard]] Result<std::optional<std::string>> meta(std::string_view key);
+    [[nodiscard]] Result<void> set_meta(std::string_view key, std::string_view value);
+    // Tables of the plugin without PRIMARY KEY.
+    [[nodiscard]] Result<std::vector<std::string>> tables_without_primary_key();
+
+    [[nodiscard]] Result<std::map<TopicPartition, OffsetTracker>> load_trackers();
+    [[nodiscard]] Result<void> save_tracker(const TopicPartition& origin, OffsetTracker& tracker);
+
+    // Loads the topic's ring, or makes one; a changed capacity keeps the newest identities.
+    [[nodiscard]] Result<std::unique_ptr<DedupeRing>> load_ring(const std::string& topic, std::uint32_t capacity);
+    // Writes what was inserted; the caller tells the ring after the COMMIT.
+    [[nodiscard]] Result<void> save_ring(const std::string& topic, const DedupeRing& ring);
+
+    [[nodiscard]] Result<std::int64_t> add_event(const OutboxEvent& event);
+    [[nodiscard]] Result<std::vector<OutboxEvent>> events_after(std::int64_t sequence, std::int64_t up_to, std::size_t limit);
+    [[nodiscard]] Result<void> remove_event(std::int64_t sequence);
+    // Origin of every event that waits.
+    [[nodiscard]] Result<std::vector<EffectOrigin>> waiting_event_origins();
+
+    [[nodiscard]] Result<std::int64_t> add_call(const OutboxCall& call);
+    [[nodiscard]] Result<std::vector<OutboxCall>> calls_after(std::int64_t sequence, std::int64_t up_to, std::size_t limit);
+    [[nodiscard]] Result<void> save_call_tries(std::int64_t sequence, std::uint32_t tries);
+    [[nodiscard]] Result<void> remove_call(std::int64_t sequence);
+    std::int64_t last_sequence() const { return last_sequence_; }
+    [[nodiscard]] Result<std::int64_t> outbox_rows();
+
+    [[nodiscard]] Result<void> set_timer(const TimerRow& timer);
+    // False: there was none.
+    [[nodiscard]] Result<bool> remove_timer(std::string_view id);
+    [[nodiscard]] Result<bool> remove_timer_firing(std::string_view id, std::int64_t firing);
+    [[nodiscard]] Result<std::optional<Timestamp>> next_timer_due();
+    [[nodiscard]] Result<std::vector<TimerRow>> timers_due(Timestamp now, std::size_t limit);
+    [[nodiscard]] Result<std::int64_t> timer_count();
+
+private:
+    explicit StateFile(std::unique_ptr<sqlite::Database> database);
+    Result<void> prepare_all();
+    Result<void> load_sequences();
+    Result<sqlite::Statement*> statement(const char* sql);  // cached by the literal's address
+
+    std::unique_ptr<sqlite::Database> database_;
+    std::map<const char*, sqlite::Statement> statements_;
+    sqlite::Statement begin_, commit_, rollback_, savepoint_, release_, rollback_to_;
+    std::map<std::string, std::int64_t> ring_ids_;
+    std::int64_t last_sequence_ = 0;  // of events and calls together
+    std::int64_t last_firing_ = 0;
+};
+
+}  // namespace millrace::engine
