@@ -12,6 +12,7 @@
 
 #include "core/clock.hpp"
 #include "core/types.hpp"
+#include "events/siphash.hpp"
 
 namespace millrace {
 
@@ -36,8 +37,7 @@ public:
     Identity finish() const;
 
 private:
-    std::uint64_t state_[2];
-    std::uint64_t length_ = 0;
+    SipHash128 hash_;
 };
 
 // The hash's bits with version 4 and variant 10 set: has the form of a UUID4 (RFC 9562 section 5.4).

@@ -11,8 +11,8 @@
 
 namespace millrace {
 
-// "2026-02-10T08:00:00.5", "...Z", "...+02:00", a blank for the T, a date alone (midnight). Without an offset: UTC. Fractions
-// beyond microseconds are cut. nullopt: not a time.
+// "2026-02-10T08:00:00.5", "...Z", "...+02:00", a blank for the T, no seconds, a date alone (midnight). Without an offset: UTC.
+// Fractions beyond microseconds are cut. nullopt: not a time, or not in the years 0000 to 9999.
 std::optional<Timestamp> parse_time(std::string_view text);
 
 // "2026-02-10T08:00:00.5Z": Z, no trailing zeros in the fraction, no fraction when it is zero.
