@@ -105,6 +105,17 @@ struct PushRequest {
     std::string_view data;     // the event as published: JSON bytes
 };
 
+// What became of the records of one partition that a shard has seen.
+struct OriginCounts {
+    TopicPartition origin;
+    Offset first{-1};  // lowest offset seen, -1: none yet
+    Offset last{-1};   // highest offset that has an outcome, -1: none yet
+    std::int64_t acked = 0;
+    std::int64_t skipped = 0;
+    std::int64_t duplicates = 0;
+    std::int64_t dead_lettered = 0;
+};
+
 using RowCallback = std::function<bool(const sqlite::Statement& row)>;  // false: enough
 
 class ShardServices {
@@ -126,6 +137,8 @@ public:
     virtual Result<bool> cancel_timer(std::string_view id) = 0;
     virtual Result<void> push(const PushRequest& request) = 0;
     virtual void complete(CompletionToken token, Outcome outcome, std::string payload) = 0;
+    // For on_query: the partitions whose records this shard has seen.
+    virtual Result<void> origins(const std::function<void(const OriginCounts&)>& each) = 0;
 };
 
 class HandlerInstance {

@@ -185,6 +185,22 @@ typedef struct millrace_instance millrace_instance;
 /* Where a text that is given back goes; see `write`. */
 typedef struct millrace_out millrace_out;
 
+/* What became of the records of one partition that this shard has seen, since the shard was made. */
+typedef struct millrace_origin {
+    size_t struct_size;
+    millrace_str topic;
+    int32_t partition;
+    int64_t first;         /* the lowest offset seen, -1: none yet */
+    int64_t last;          /* the highest offset that has an outcome, -1: none yet */
+    int64_t acked;         /* handled, effects committed */
+    int64_t skipped;       /* logged and passed over: unknown version, tombstone, ignored by the handler */
+    int64_t duplicates;    /* seen before under another offset */
+    int64_t dead_lettered;
+} millrace_origin;
+
+/* Called for each origin; nonzero: enough. */
+typedef int (*millrace_origin_callback)(void *context, const millrace_origin *origin);
+
 /* Called for each row; nonzero: enough. */
 typedef int (*millrace_row_callback)(void *context, const millrace_value *columns, size_t count);
 
@@ -235,6 +251,9 @@ typedef struct millrace_host_api {
     void (*fail)(millrace_host *host, millrace_str reason);
     /* With RETRY: not before this many milliseconds. */
     void (*retry_after)(millrace_host *host, uint32_t milliseconds);
+
+    /* In on_query: the partitions whose records this shard has seen, one call of `each` a partition. */
+    int (*origins)(millrace_host *host, millrace_origin_callback each, void *context);
 } millrace_host_api;
 
 enum millrace_option_type {
@@ -293,11 +312,12 @@ typedef struct millrace_plugin_api {
     /* Optional. The effects of the last input, or of the whole batch, were undone. Without it an instance is made anew after a
      * batch rollback. */
     void (*on_rollback)(millrace_instance *instance, uint32_t scope);
-    /* Optional. Answers a question for this shard as a JSON text through host->write; exec may SELECT. 0: answered. NOT_FOUND. */
+    /* Optional. Answers a question for this shard as a JSON text through host->write; exec may SELECT. 0: answered. NOT_FOUND:
+     * no such question. CONSTRAINT: a parameter is wrong, `fail` says which. */
     int (*on_query)(millrace_instance *instance, millrace_str question, const millrace_param *parameters,
                     size_t parameter_count, millrace_out *out);
-    /* Optional. Makes one answer of the shards' answers. Belongs to no instance, any thread, no services but `write`. Without it the
-     * server joins the `items` arrays. */
+    /* Optional. Makes one answer of the shards' answers. Belongs to no instance, any thread, no services but `write`. 0: merged. Anything
+     * else: failed, what was written says why. Without it the server joins the `items` arrays. */
     int (*merge)(millrace_str question, const millrace_param *parameters, size_t parameter_count,
                  const millrace_str *answers, size_t answer_count, millrace_out *out);
     /* Optional. No input comes any more; stop own threads. */
