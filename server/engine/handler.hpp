@@ -70,12 +70,6 @@ struct ResponseInput {
     std::uint32_t tries;
 };
 
-struct CompletionInput {
-    CompletionToken token;
-    Outcome outcome;
-    std::string payload;
-};
-
 // What `publish` takes. The event id, topic's partition and timestamps are the engine's.
 struct PublishRequest {
     std::string_view topic;
@@ -136,8 +130,8 @@ public:
     virtual Result<void> set_timer(std::string_view id, std::string_view key, Timestamp due, std::string_view payload) = 0;
     virtual Result<bool> cancel_timer(std::string_view id) = 0;
     virtual Result<void> push(const PushRequest& request) = 0;
-    virtual void complete(CompletionToken token, Outcome outcome, std::string payload) = 0;
-    // For on_query: the partitions whose records this shard has seen.
+    virtual void complete(CompletionToken token, std::string payload) = 0;
+    // Each origin partition of the shard, with how many of its records came to which end.
     virtual Result<void> origins(const std::function<void(const OriginCounts&)>& each) = 0;
 };
 

@@ -39,6 +39,11 @@ void OffsetTracker::resolve(Offset offset) {
     }
 }
 
+void OffsetTracker::forget_open() {
+    received_.clear();
+    open_ = 0;
+}
+
 std::optional<Offset> OffsetTracker::lowest_unresolved() const {
     if (received_.empty()) return std::nullopt;
     return received_.front().offset;

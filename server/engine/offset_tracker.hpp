@@ -37,6 +37,8 @@ public:
 
     Arrival receive(Offset offset);
     void resolve(Offset offset);
+    // Forgets what is open, as if it had never arrived: it will be received again.
+    void forget_open();
 
     // Everything received below it is resolved.
     Offset watermark() const { return watermark_; }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
+#include <limits>
 #include <utility>
 
 #include "engine/state_schema.hpp"
@@ -11,6 +11,10 @@ namespace millrace::engine {
 namespace {
 
 constexpr const char* kMetaTable = "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
+
+TopicPartition origin_in(const sqlite::Statement& row) {
+    return {std::string(row.text(0)), {static_cast<std::int32_t>(row.integer(1))}};
+}
 
 std::int64_t version_in(sqlite::Database& database) {
     auto statement = database.prepare("SELECT value FROM _meta WHERE key = 'host_version'");
@@ -132,51 +136,77 @@ Result<std::vector<std::string>> StateFile::tables_without_primary_key() {
     }
 }
 
-Result<std::map<TopicPartition, OffsetTracker>> StateFile::load_trackers() {
-    std::map<TopicPartition, std::vector<OffsetInterval>> intervals;
+Result<std::map<TopicPartition, std::vector<OffsetInterval>>> StateFile::load_intervals() {
     auto query = statement("SELECT topic, partition, first, last FROM _intervals");
     if (!query) return query.error();
+    std::map<TopicPartition, std::vector<OffsetInterval>> intervals;
     for (;;) {
         auto row = (*query)->step();
         if (!row) return row.error();
-        if (!*row) break;
-        const TopicPartition origin{std::string((*query)->text(0)), {static_cast<std::int32_t>((*query)->integer(1))}};
-        intervals[origin].push_back({{(*query)->integer(2)}, {(*query)->integer(3)}});
-    }
-    std::map<TopicPartition, OffsetTracker> trackers;
-    query = statement("SELECT topic, partition, watermark FROM _origins");
-    if (!query) return query.error();
-    for (;;) {
-        auto row = (*query)->step();
-        if (!row) return row.error();
-        if (!*row) return trackers;
-        const TopicPartition origin{std::string((*query)->text(0)), {static_cast<std::int32_t>((*query)->integer(1))}};
-        trackers.emplace(origin, OffsetTracker(Offset{(*query)->integer(2)}, std::move(intervals[origin])));
+        if (!*row) return intervals;
+        intervals[origin_in(**query)].push_back({{(*query)->integer(2)}, {(*query)->integer(3)}});
     }
 }
 
-Result<void> StateFile::save_tracker(const TopicPartition& origin, OffsetTracker& tracker) {
-    const auto changes = tracker.take_changes();
-    auto run = [&](const char* sql, Offset first, Offset last, bool with_last) -> Result<void> {
-        auto change = statement(sql);
-        if (!change) return change.error();
-        (*change)->bind(1, origin.topic);
-        (*change)->bind(2, std::int64_t{origin.partition.value});
-        (*change)->bind(3, first.value);
-        if (with_last) (*change)->bind(4, last.value);
-        return (*change)->run();
-    };
-    // An interval may exist before the watermark ever moved; its row needs the origin's.
-    auto done = run("INSERT OR REPLACE INTO _origins VALUES(?1, ?2, ?3)", tracker.watermark(), {}, false);
+Result<std::map<TopicPartition, OriginState>> StateFile::load_origins() {
+    auto intervals = load_intervals();
+    if (!intervals) return intervals.error();
+    auto query = statement("SELECT * FROM _origins");
+    if (!query) return query.error();
+    std::map<TopicPartition, OriginState> origins;
+    for (;;) {
+        auto row = (*query)->step();
+        if (!row) return row.error();
+        if (!*row) return origins;
+        const auto& columns = **query;
+        const TopicPartition origin = origin_in(columns);
+        OriginState state{OffsetTracker(Offset{columns.integer(2)}, std::move((*intervals)[origin])),
+                          {origin, {columns.integer(3)}, {columns.integer(4)}, columns.integer(5), columns.integer(6),
+                           columns.integer(7), columns.integer(8)}};
+        origins.emplace(origin, std::move(state));
+    }
+}
+
+Result<void> StateFile::save_counts(const OriginState& state) {
+    auto change = statement("INSERT OR REPLACE INTO _origins VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+    if (!change) return change.error();
+    const OriginCounts& counts = state.counts;
+    auto& row = **change;
+    row.bind(1, counts.origin.topic);
+    row.bind(2, std::int64_t{counts.origin.partition.value});
+    row.bind(3, state.tracker.watermark().value);
+    row.bind(4, counts.first.value);
+    row.bind(5, counts.last.value);
+    row.bind(6, counts.acked);
+    row.bind(7, counts.skipped);
+    row.bind(8, counts.duplicates);
+    row.bind(9, counts.dead_lettered);
+    return row.run();
+}
+
+Result<void> StateFile::save_origin(OriginState& state) {
+    auto done = save_counts(state);
+    const auto changes = state.tracker.take_changes();
     for (auto first : changes.removed) {
         if (!done) return done;
-        done = run("DELETE FROM _intervals WHERE topic = ?1 AND partition = ?2 AND first = ?3", first, {}, false);
+        done = change_interval("DELETE FROM _intervals WHERE topic = ?1 AND partition = ?2 AND first = ?3 AND last >= ?4",
+                               state.counts.origin, {first, {std::numeric_limits<std::int64_t>::min()}});
     }
     for (const auto& interval : changes.added) {
         if (!done) return done;
-        done = run("INSERT OR REPLACE INTO _intervals VALUES(?1, ?2, ?3, ?4)", interval.first, interval.last, true);
+        done = change_interval("INSERT OR REPLACE INTO _intervals VALUES(?1, ?2, ?3, ?4)", state.counts.origin, interval);
     }
     return done;
+}
+
+Result<void> StateFile::change_interval(const char* sql, const TopicPartition& origin, const OffsetInterval& interval) {
+    auto change = statement(sql);
+    if (!change) return change.error();
+    (*change)->bind(1, origin.topic);
+    (*change)->bind(2, std::int64_t{origin.partition.value});
+    (*change)->bind(3, interval.first.value);
+    (*change)->bind(4, interval.last.value);
+    return (*change)->run();
 }
 
 }  // namespace millrace::engine

@@ -1,7 +1,7 @@
 // StateFile: the SQLite file of one shard: the plugin's tables, and the host's own, which begin with `_` and have a version.
 //
 //   _meta       key -> value: host_version, plugin_version, shards
-//   _origins    watermark of each origin partition
+//   _origins    watermark of each origin partition, and how many of its records came to which end
 //   _intervals  resolved offsets above the watermark
 //   _rings      the dedupe rings: id, topic, capacity, next; _ring: slot -> identity
 //   _events     the outbox: events to publish; _calls: HTTP requests to make
@@ -24,6 +24,7 @@
 #include "core/sqlite/database.hpp"
 #include "core/types.hpp"
 #include "engine/dedupe_ring.hpp"
+#include "engine/handler.hpp"
 #include "engine/offset_tracker.hpp"
 
 namespace millrace::engine {
@@ -42,6 +43,7 @@ struct OutboxEvent {
     std::string event_id;
     std::int64_t hops = 0;
     std::string traceparent;
+    Timestamp created;
     EffectOrigin from;
 };
 
@@ -58,6 +60,12 @@ struct OutboxCall {
     Timestamp created;
     std::uint32_t tries = 0;
     EffectOrigin from;
+};
+
+// One origin partition in this shard.
+struct OriginState {
+    OffsetTracker tracker;
+    OriginCounts counts;
 };
 
 struct TimerRow {
@@ -78,6 +86,8 @@ public:
 
     [[nodiscard]] Result<void> begin() { return begin_.run(); }
     [[nodiscard]] Result<void> commit() { return commit_.run(); }
+    // False: SQLite has taken the transaction away.
+    bool in_transaction() const { return !database_->autocommit(); }
     void roll_back();
     [[nodiscard]] Result<void> savepoint() { return savepoint_.run(); }
     [[nodiscard]] Result<void> release() { return release_.run(); }
@@ -88,8 +98,8 @@ public:
     // Tables of the plugin without PRIMARY KEY.
     [[nodiscard]] Result<std::vector<std::string>> tables_without_primary_key();
 
-    [[nodiscard]] Result<std::map<TopicPartition, OffsetTracker>> load_trackers();
-    [[nodiscard]] Result<void> save_tracker(const TopicPartition& origin, OffsetTracker& tracker);
+    [[nodiscard]] Result<std::map<TopicPartition, OriginState>> load_origins();
+    [[nodiscard]] Result<void> save_origin(OriginState& state);
 
     // Loads the topic's ring, or makes one; a changed capacity keeps the newest identities.
     [[nodiscard]] Result<std::unique_ptr<DedupeRing>> load_ring(const std::string& topic, std::uint32_t capacity);
@@ -107,7 +117,11 @@ public:
     [[nodiscard]] Result<void> save_call_tries(std::int64_t sequence, std::uint32_t tries);
     [[nodiscard]] Result<void> remove_call(std::int64_t sequence);
     std::int64_t last_sequence() const { return last_sequence_; }
-    [[nodiscard]] Result<std::int64_t> outbox_rows();
+    struct Outbox {
+        std::int64_t rows = 0;
+        std::int64_t oldest_us = 0;  // since when the first one waits; 0: empty
+    };
+    [[nodiscard]] Result<Outbox> outbox();
 
     [[nodiscard]] Result<void> set_timer(const TimerRow& timer);
     // False: there was none.
@@ -121,6 +135,9 @@ private:
     explicit StateFile(std::unique_ptr<sqlite::Database> database);
     Result<void> prepare_all();
     Result<void> load_sequences();
+    Result<std::map<TopicPartition, std::vector<OffsetInterval>>> load_intervals();
+    Result<void> save_counts(const OriginState& state);
+    Result<void> change_interval(const char* sql, const TopicPartition& origin, const OffsetInterval& interval);
     Result<sqlite::Statement*> statement(const char* sql);  // cached by the literal's address
 
     std::unique_ptr<sqlite::Database> database_;

@@ -63,7 +63,7 @@ Result<std::int64_t> single_integer(sqlite::Statement& query) {
 }  // namespace
 
 Result<std::int64_t> StateFile::add_event(const OutboxEvent& event) {
-    auto insert = statement("INSERT INTO _events VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+    auto insert = statement("INSERT INTO _events VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
     if (!insert) return insert.error();
     auto& row = **insert;
     row.bind(1, last_sequence_ + 1);
@@ -73,7 +73,8 @@ Result<std::int64_t> StateFile::add_event(const OutboxEvent& event) {
     row.bind(5, event.event_id);
     row.bind(6, event.hops);
     row.bind(7, event.traceparent);
-    bind_origin(row, 8, event.from);
+    row.bind(8, to_column(event.created));
+    bind_origin(row, 9, event.from);
     auto done = row.run();
     if (!done) return done.error();
     return ++last_sequence_;
@@ -88,7 +89,7 @@ Result<std::vector<OutboxEvent>> StateFile::events_after(std::int64_t sequence, 
     return rows_of<OutboxEvent>(**query, [](const sqlite::Statement& row) {
         return OutboxEvent{row.integer(0),           std::string(row.text(1)), std::string(row.text(2)),
                            std::string(row.text(3)), std::string(row.text(4)), row.integer(5),
-                           std::string(row.text(6)), origin_from(row, 7)};
+                           std::string(row.text(6)), time_from(row.integer(7)), origin_from(row, 8)};
     });
 }
 
@@ -165,10 +166,19 @@ Result<void> StateFile::remove_call(std::int64_t sequence) {
     return (*remove)->run();
 }
 
-Result<std::int64_t> StateFile::outbox_rows() {
-    auto query = statement("SELECT (SELECT count(*) FROM _events) + (SELECT count(*) FROM _calls)");
+Result<StateFile::Outbox> StateFile::outbox() {
+    auto query = statement(
+        "SELECT (SELECT count(*) FROM _events) + (SELECT count(*) FROM _calls),"
+        " ifnull((SELECT created FROM _events ORDER BY sequence LIMIT 1), 0),"
+        " ifnull((SELECT created FROM _calls ORDER BY sequence LIMIT 1), 0)");
     if (!query) return query.error();
-    return single_integer(**query);
+    auto row = (*query)->step();
+    if (!row) return row.error();
+    const std::int64_t events = (*query)->integer(1);
+    const std::int64_t calls = (*query)->integer(2);
+    const Outbox outbox{(*query)->integer(0), events == 0 ? calls : calls == 0 ? events : std::min(events, calls)};
+    (*query)->reset();
+    return outbox;
 }
 
 Result<void> StateFile::set_timer(const TimerRow& timer) {

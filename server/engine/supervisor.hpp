@@ -30,7 +30,9 @@ struct Surroundings {
     const EnvelopeReader& reader;
     PushSink& push;
     HttpCaller& http;
-    std::string data_dir;
+    // Whether an event that a handler publishes to a topic is canonical: its schema.
+    std::function<Result<void>(std::string_view topic, std::string_view event)> check_event;
+    std::string data_dir;                     // handlers keep their files in <data_dir>/handlers/<name>/
     std::string vfs;                          // SQLite VFS; empty: the operating system's
     milliseconds broadcast_lookback{0};       // how far back broadcast handlers begin: gateway.resume.age
 };
@@ -52,8 +54,13 @@ public:
     // Stops intake, drains until the deadline, commits, leaves the groups, closes the files.
     void stop(milliseconds deadline, std::function<void()> done);
 
-    // The answer of GET /v1/handlers: a JSON array (INTERFACE.md).
-    void status(Callback<std::string> done);
+    // The answer of GET /v1/handlers, JSON: {"handlers": [{"handler", "plugin", "version", "state" (starting, running, restarting,
+    // stopping, stopped), "reason", "subscription", "topics", "threads", "shards", "queue_records", "queue_bytes",
+    // "outbox", "timers", "totals": {"acked", "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time", "class",
+    // "message", "topic", "partition", "offset"}, newest first], "questions", "held": [text],
+    // "partitions": [{"topic", "partition", "position", "committed", "end", "lag_records", "lag_seconds", "held"}]}]}.
+    // Rates are for the reader to take from the totals of two answers.
+    std::string status() const;
     // kNotFound: no such handler or question. The answer is the merged JSON with "shards".
     void query(const std::string& handler, const std::string& question,
                std::vector<std::pair<std::string, std::string>> parameters, Callback<Result<std::string>> done);

@@ -101,6 +101,12 @@ struct HandlerSection {
     std::uint32_t max_buffered = 10'000;
     std::uint64_t max_buffered_bytes = 64ULL << 20;
     std::uint32_t max_hops = 16;
+    std::uint32_t max_batch = 500;       // inputs that share one commit
+    std::uint32_t max_calls = 16;        // HTTP requests on their way, per shard
+    milliseconds progress_timeout{30'000};  // a partition with lag that does not move for this long is not ready
+    // What to do where the log no longer has the position, or the state no longer has what the group has: hold the partition with an
+    // alarm, restart from `start`, or accept what is there and go on.
+    enum class LostPosition { kHold, kRestart, kAccept } lost_position = LostPosition::kHold;
     std::uint32_t max_outbox = 100'000;  // rows waiting to be sent, per shard; intake pauses above
     milliseconds call_timeout{10'000};   // of one HTTP request of the outbox
     milliseconds call_retry_for{3'600'000};

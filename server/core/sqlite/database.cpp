@@ -153,6 +153,8 @@ bool Database::autocommit() const { return sqlite3_get_autocommit(handle_) != 0;
 
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 
+std::int64_t Database::total_changes() const { return sqlite3_total_changes64(handle_); }
+
 Result<void> Database::sync_log() {
     if (log_file_ == nullptr) return {};
     auto* file = static_cast<sqlite3_file*>(log_file_);

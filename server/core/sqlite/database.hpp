@@ -109,6 +109,8 @@ public:
     // every plugin statement.
     bool autocommit() const;
     std::int64_t changes() const;
+    // Rows changed since the database was opened, by triggers and foreign keys too.
+    std::int64_t total_changes() const;
 
     // Makes everything committed before the call durable: fdatasync of the write-ahead log. Blocks.
     // Any thread, one at a time.

@@ -1,0 +1,71 @@
+// Input: one thing a shard's handler is called for (a record, a timer, the response to a call) with what has become of it so far.
+//
+// Thread rule: the shard's strand. Ownership: its lane, then the batch in which it is resolved.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/runtime.hpp"
+#include "engine/outside.hpp"
+#include "engine/state_file.hpp"
+#include "events/envelope.hpp"
+
+namespace millrace::engine {
+
+enum class InputState {
+    kReady = 1,     // to be run
+    kWaiting,       // failed; run again when its time has come
+    kPending,       // the handler will complete it
+    kCompleted,     // the handler has; to be run through on_complete
+    kFailed,        // its dead letter is on the way
+    kDeadLettered,  // its dead letter is confirmed; to be resolved
+};
+
+// Why the last attempt failed; the class is one of INTERFACE's `millrace-error-class`.
+struct Failure {
+    std::string error_class;
+    std::string message;
+};
+
+struct CallResponse {
+    OutboxCall call;
+    HttpAnswer answer;
+};
+
+struct Lane;
+
+struct Input {
+    std::uint64_t id = 0;
+    InputState state = InputState::kReady;
+    Lane* lane = nullptr;
+    std::unique_ptr<Input> behind;  // the next one of the lane
+
+    // Exactly one of the three.
+    const DecodedEvent* event = nullptr;
+    std::optional<TimerRow> timer;
+    std::optional<CallResponse> response;
+
+    DecodedBatchPtr batch;  // what `event` lives in
+    std::size_t bytes = 0;
+
+    std::uint32_t attempt = 0;  // of the current or last run
+    std::chrono::nanoseconds first_attempt{0};
+    Timestamp first_failure;
+    Timestamp last_failure;
+    std::optional<Failure> failure;
+    std::optional<std::string> completion;
+    std::uint32_t dead_letter_tries = 0;
+    std::unique_ptr<Timer> wait;
+
+    const TopicPartition& origin() const { return batch->batch->origin; }
+    bool runnable() const {
+        return state == InputState::kReady || state == InputState::kCompleted || state == InputState::kDeadLettered;
+    }
+};
+
+using InputPtr = std::unique_ptr<Input>;
+
+}  // namespace millrace::engine

@@ -1,0 +1,190 @@
+#include "engine/shard.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace millrace::engine {
+
+Shard::Shard(ShardSetup setup)
+    : setup_(std::move(setup)),
+      stateful_(!setup_.path.empty()),
+      broadcast_(setup_.factory.traits().broadcast) {}
+
+Shard::~Shard() = default;
+
+void Shard::open(std::function<void(Result<void>)> done) {
+    setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
+        auto opened = self->open_now();
+        self->on_loop([opened, done](ShardOwner&) { done(opened); });
+        if (!opened) return self->close_now();
+        self->arm_timers();
+        if (self->stateful_) self->after_release();
+    });
+}
+
+Result<void> Shard::open_now() {
+    services_ = std::make_unique<Services>(ServicesSetup{
+        setup_.identity.handler, setup_.identity.shard, broadcast_, setup_.runtime.clock(), setup_.registry, setup_.push,
+        setup_.check_event,
+        [weak = weak_from_this(), strand = setup_.strand](CompletionToken token, std::string payload) {
+            strand->post([weak, token, payload = std::move(payload)] {
+                if (const auto self = weak.lock()) self->completed(token, payload);
+            });
+        },
+        origins_});
+    if (stateful_) {
+        auto file = StateFile::open(setup_.path, setup_.vfs);
+        if (!file) return file.error();
+        state_ = std::move(*file);
+        services_->set_state(state_.get());
+        make_interruptible(&state_->database());
+        auto ready = migrate();
+        if (ready) ready = load();
+        if (!ready) return ready;
+    }
+    return renew_instance();
+}
+
+Result<void> Shard::migrate() {
+    const auto& traits = setup_.factory.traits();
+    auto stored = state_->meta("plugin_version");
+    if (!stored) return stored.error();
+    const auto from = static_cast<std::uint32_t>(std::stoul(stored->value_or("0")));
+    if (from > traits.state_version) {
+        return fail(ErrorCode::kConflict, fmt::format("{}: written by a newer version of the plugin {} (state {}, this one has {}): use that one",
+                                                      setup_.path, traits.plugin, from, traits.state_version));
+    }
+    if (from == traits.state_version) return {};
+    auto done = state_->begin();
+    if (!done) return done;
+    CallContext context;
+    context.trust = sqlite::Trust::kPluginSchema;
+    services_->begin_call(std::move(context));
+    done = setup_.factory.migrate(*services_, from);
+    services_->end_call();
+    services_->drop_statements();
+    if (done) {
+        auto bare = state_->tables_without_primary_key();
+        if (!bare) done = bare.error();
+        else if (!bare->empty())
+            done = fail(ErrorCode::kInvalid, fmt::format("plugin {}: its table {} needs a PRIMARY KEY", traits.plugin, bare->front()));
+    }
+    if (done) done = state_->set_meta("plugin_version", std::to_string(traits.state_version));
+    if (done) done = state_->commit();
+    if (!done) state_->roll_back();
+    return done;
+}
+
+Result<void> Shard::load() {
+    auto origins = state_->load_origins();
+    if (!origins) return origins.error();
+    origins_ = std::move(*origins);
+    OutboxSurroundings surroundings{
+        setup_.section, setup_.dead_letters, setup_.group, setup_.runtime, setup_.transport, setup_.http, setup_.strand,
+        weak_from_this(), [this] { schedule(); },
+        [this](const std::string& what, const std::string& reason) {
+            on_loop([index = setup_.index, what, reason](ShardOwner& owner) { owner.on_held(index, what, reason); });
+        },
+        [this](OutboxCall call, HttpAnswer answer) { responded(std::move(call), std::move(answer)); }};
+    events_ = std::make_unique<EventSender>(surroundings, *state_);
+    calls_ = std::make_unique<CallSender>(surroundings, *state_, setup_.section.max_calls);
+    durable_sequence_ = state_->last_sequence();
+    auto counted = count_outbox();
+    if (!counted) return counted;
+    return events_->load();
+}
+
+Result<void> Shard::renew_instance() {
+    instance_.reset();
+    CallContext context;
+    context.trust = sqlite::Trust::kPluginRead;
+    context.effects = false;
+    services_->begin_call(std::move(context));
+    auto made = setup_.factory.create(setup_.identity, *services_);
+    services_->end_call();
+    if (!made) return made.error();
+    instance_ = std::move(*made);
+    return {};
+}
+
+void Shard::fail_shard(const Error& error) {
+    if (failed_ || closed_) return;
+    failed_ = true;
+    if (state_) state_->roll_back();
+    on_loop([index = setup_.index, error](ShardOwner& owner) { owner.on_shard_failed(index, error); });
+}
+
+void Shard::close(std::function<void()> done) {
+    setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
+        self->failed_ = true;  // no batch begins any more
+        if (self->syncing_) {
+            self->drained_.emplace_back([self, done] {
+                self->close_now();
+                self->on_loop([done](ShardOwner&) { done(); });
+            });
+            return;
+        }
+        self->close_now();
+        self->on_loop([done](ShardOwner&) { done(); });
+    });
+}
+
+void Shard::close_now() {
+    if (closed_) return;
+    closed_ = true;
+    pause_timer_.reset();
+    next_timer_.reset();
+    lanes_.for_each([](Input& input) { input.wait.reset(); });
+    if (events_) events_->stop();
+    if (calls_) calls_->stop();
+    instance_.reset();
+    if (services_) {
+        services_->drop_statements();
+        services_->set_state(nullptr);
+    }
+    make_interruptible(nullptr);
+    if (state_) state_->roll_back();
+    state_.reset();
+}
+
+void Shard::make_interruptible(sqlite::Database* database) {
+    const std::lock_guard lock(interrupt_mutex_);
+    interruptible_ = database;
+}
+
+void Shard::query(std::string question, std::vector<std::pair<std::string, std::string>> parameters,
+                  std::function<void(Result<std::string>)> done) {
+    setup_.strand->post([self = shared_from_this(), question = std::move(question), parameters = std::move(parameters),
+                         done = std::move(done)] {
+        Result<std::string> answer = fail(ErrorCode::kUnavailable, "the shard is closed");
+        if (self->instance_) {
+            CallContext context;
+            context.trust = sqlite::Trust::kPluginRead;
+            context.effects = false;
+            context.deadline = self->setup_.runtime.clock().monotonic() + self->setup_.section.timeout;
+            self->services_->begin_call(std::move(context));
+            self->gauges_.call_started_ns = self->setup_.runtime.clock().monotonic().count();
+            answer = self->instance_->on_query(question, parameters);
+            self->gauges_.call_started_ns = 0;
+            self->services_->end_call();
+        }
+        self->on_loop([answer, done](ShardOwner&) { done(answer); });
+    });
+}
+
+void Shard::drain(std::function<void()> done) {
+    setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
+        self->drained_.emplace_back([self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
+        self->check_drained();
+    });
+}
+
+void Shard::check_drained() {
+    if (drained_.empty() || syncing_) return;
+    const bool busy = lanes_.any_ready() || scheduled_ || !committed_.empty() || (events_ && !events_->idle());
+    if (busy && !failed_) return;
+    for (const auto& done : std::exchange(drained_, {})) done();
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,250 @@
+// Shard: a share of one handler's state: its instance, its strand, its state file, its lanes. The unit of order and of state.
+//
+// Inputs wait in lanes. The shard runs what is ready, at most `max_batch` at a time, each in a savepoint, in one transaction with
+// positions, identities, timers and outbox; a sync thread makes the commit durable while the next batch runs, and what
+// the batch decided (positions, outbox) is released when the sync that covers it has ended.
+//
+// Thread rule: the methods under "any thread" post to the strand; everything else runs on it. The owner is called on the loop thread.
+// Ownership: shared by its own tasks; `close` ends them. Errors: what the disk refuses ends the shard as a crash would
+// (`on_shard_failed`): the owner opens a new one, and nothing is lost or applied twice.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/config/server_config.hpp"
+#include "core/runtime.hpp"
+#include "engine/handler.hpp"
+#include "engine/lanes.hpp"
+#include "engine/log_syncer.hpp"
+#include "engine/outbox.hpp"
+#include "engine/partition_progress.hpp"
+#include "engine/services.hpp"
+#include "engine/shard_metrics.hpp"
+#include "engine/state_file.hpp"
+#include "transport/transport.hpp"
+
+namespace millrace::engine {
+
+struct SubBatch {
+    DecodedBatchPtr decoded;
+    std::vector<std::uint32_t> events;  // indexes of the shard's own
+    std::uint64_t sequence = 0;
+};
+
+// What became durable, or was let go.
+struct ShardRelease {
+    std::vector<std::pair<TopicPartition, ShardReport>> reports;
+    std::size_t records = 0;
+    std::size_t bytes = 0;
+};
+
+// Numbers for status and metrics, kept by the shard, read by anyone.
+struct ShardGauges {
+    std::atomic<std::int64_t> outbox{0};
+    std::atomic<std::int64_t> outbox_oldest_us{0};  // since when its first row waits; 0: empty
+    std::atomic<std::int64_t> timers{0};
+    std::atomic<std::int64_t> waiting{0};  // inputs that are held: retry, pending, dead letter
+    std::atomic<std::int64_t> call_started_ns{0};  // 0: the handler is not running
+};
+
+struct ErrorNote {
+    Timestamp time;
+    std::string error_class;
+    std::string message;
+    TopicPartition origin;
+    Offset offset{-1};
+};
+
+// Called on the loop thread.
+class ShardOwner {
+public:
+    virtual ~ShardOwner() = default;
+    virtual void on_shard_released(std::size_t shard, const ShardRelease& release) = 0;
+    virtual void on_shard_failed(std::size_t shard, const Error& error) = 0;
+    virtual void on_retry() = 0;
+    virtual void on_verdicts(const std::map<Verdict, std::size_t>& counts) = 0;
+    virtual void on_error(const ErrorNote& note) = 0;
+    // Something is held, or (empty reason) no longer.
+    virtual void on_held(std::size_t shard, const std::string& what, const std::string& reason) = 0;
+};
+
+struct ShardSetup {
+    std::size_t index = 0;
+    ShardIdentity identity;
+    std::string path;  // of the state file; empty: no state
+    std::string vfs;
+    const HandlerSection& section;
+    const std::map<std::string, std::string>& dead_letters;
+    std::string group;
+    HandlerFactory& factory;
+    Runtime& runtime;
+    Transport& transport;
+    const EnvelopeReader& reader;
+    PushSink& push;
+    HttpCaller& http;
+    Metrics& registry;
+    ShardMetrics& metrics;
+    LogSyncer& syncer;
+    std::function<Result<void>(std::string_view topic, std::string_view event)> check_event;
+    std::shared_ptr<Strand> strand;
+    ShardOwner& owner;
+};
+
+class Shard final : public std::enable_shared_from_this<Shard> {
+public:
+    explicit Shard(ShardSetup setup);
+    ~Shard();
+
+    // Any thread; callbacks on the loop thread.
+    void open(std::function<void(Result<void>)> done);
+    void deliver(SubBatch batch);
+    // Lets go of what is not resolved of these partitions, then reports for the last time.
+    void forget(std::vector<TopicPartition> origins, std::function<void()> done);
+    // Calls back when nothing runs, nothing is ready, and what was decided is durable and sent.
+    void drain(std::function<void()> done);
+    void close(std::function<void()> done);
+    void query(std::string question, std::vector<std::pair<std::string, std::string>> parameters,
+               std::function<void(Result<std::string>)> done);
+    // Interrupts the SQL of a call that is over its time.
+    void watch();
+    const ShardGauges& gauges() const { return gauges_; }
+    const ShardIdentity& identity() const { return setup_.identity; }
+
+private:
+    static constexpr std::size_t kTimerBatch = 500;  // due timers loaded at a time
+
+    enum class Step { kNext = 1, kTransactionLost, kDiskFailed };
+    struct Resolved {
+        InputPtr input;
+        Verdict verdict;
+        std::string lane;
+    };
+    struct Committed {
+        ShardRelease release;
+        std::int64_t sequence = 0;
+        std::chrono::nanoseconds started{0};
+    };
+
+    // Opening and closing (shard.cpp).
+    Result<void> open_now();
+    Result<void> migrate();
+    Result<void> load();
+    Result<void> renew_instance();
+    void fail_shard(const Error& error);
+    void close_now();
+    void make_interruptible(sqlite::Database* database);
+    template <class Call>
+    void on_loop(Call call) {
+        setup_.runtime.loop().post([self = shared_from_this(), call = std::move(call)] { call(self->setup_.owner); });
+    }
+
+    // Records, timers and responses come in (shard_intake.cpp).
+    void receive(const SubBatch& batch);
+    void add_record(const DecodedBatchPtr& batch, const DecodedEvent& event, std::string_view fallback);
+    OriginState& origin_state(const TopicPartition& origin);
+    DedupeRing* ring_of(const std::string& topic);
+    void arm_timers();
+    void load_due_timers();
+    void forget_now(const std::vector<TopicPartition>& origins);
+
+    // A batch (shard_batch.cpp).
+    void schedule();
+    void run_batch();
+    bool has_work() const;
+    void run_inputs();
+    void finish_batch();
+    Result<void> save_batch(std::map<Verdict, std::size_t>& counts);
+    Result<void> save_confirmed();
+    Result<void> count_outbox();
+    bool is_full() const { return pending_ >= setup_.section.max_in_flight; }
+    void account(const Resolved& resolved, std::map<Verdict, std::size_t>& counts);
+    ShardRelease make_release();
+    void replay_batch();
+    void pause(const Error& why);
+    void start_sync();
+    void synced(std::size_t batches, const Result<void>& result);
+    void after_release();
+    void check_drained();
+
+    // One input (shard_process.cpp).
+    Step process(Input& input);
+    Step skip_or_fail_unread(Input& input);
+    Step resolve(Input& input, Verdict verdict);
+    Step resolve_dead_letter(Input& input);
+    Step run(Input& input);
+    Outcome call_instance(Input& input);
+    CallContext context_for(const Input& input) const;
+    Step settle(Input& input, const Outcome& outcome, const CallEffects& effects, std::chrono::nanoseconds took);
+    Step settle_success(Input& input, Verdict verdict, const CallEffects& effects);
+    Result<void> remove_row(const Input& input);
+    Step disk_failed(Input& input);
+    void undo();
+
+    // What waits (shard_waiting.cpp).
+    void fail_input(Input& input, Failure failure, bool transient, std::optional<milliseconds> retry_after);
+    void wait_and_retry(Input& input, milliseconds delay);
+    void wait_for_completion(Input& input);
+    void completed(CompletionToken token, std::string payload);
+    void dead_letter(Input& input);
+    void send_dead_letter(Input& input);
+    void dead_letter_sent(std::uint64_t input, const Result<RecordPosition>& result);
+    void responded(OutboxCall call, HttpAnswer answer);
+    void note_error(const Input& input);
+    std::string name_of(const Input& input) const;
+    void hold(Input& input);
+    void let_go(Input& input);
+    Input* find_held(std::uint64_t id);
+
+    ShardSetup setup_;
+    const bool stateful_;
+    const bool broadcast_;
+    ShardGauges gauges_;
+    std::unique_ptr<StateFile> state_;
+    std::unique_ptr<Services> services_;
+    std::unique_ptr<HandlerInstance> instance_;
+    std::unique_ptr<EventSender> events_;
+    std::unique_ptr<CallSender> calls_;
+    std::mutex interrupt_mutex_;
+    sqlite::Database* interruptible_ = nullptr;
+    bool closed_ = false;
+    bool failed_ = false;
+
+    Lanes lanes_;
+    std::uint64_t next_input_ = 1;
+    std::unordered_map<std::uint64_t, Input*> held_;  // waiting, pending, failed
+    std::size_t pending_ = 0;
+    std::map<TopicPartition, OriginState> origins_;
+    std::map<TopicPartition, std::uint64_t> received_sequence_;
+    std::map<std::string, std::unique_ptr<DedupeRing>> rings_;
+    std::set<TopicPartition> touched_;
+    std::size_t dropped_records_ = 0;
+    std::size_t dropped_bytes_ = 0;
+
+    bool scheduled_ = false;
+    bool paused_ = false;
+    std::uint32_t pauses_ = 0;
+    std::unique_ptr<Timer> pause_timer_;
+    std::vector<Resolved> done_;
+    std::vector<EffectOrigin> new_events_;
+    bool timers_changed_ = false;
+    bool outbox_changed_ = false;
+    std::vector<Committed> committed_;
+    bool syncing_ = false;
+    std::int64_t durable_sequence_ = 0;
+    std::chrono::nanoseconds batch_started_{0};
+
+    std::unique_ptr<Timer> next_timer_;
+    std::set<std::pair<std::string, std::int64_t>> loaded_timers_;
+    std::vector<std::function<void()>> drained_;
+};
+
+}  // namespace millrace::engine

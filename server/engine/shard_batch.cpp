@@ -1,0 +1,229 @@
+// A batch of a shard: one transaction for many inputs, and what is released when it is durable.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/backoff.hpp"
+#include "engine/shard.hpp"
+
+namespace millrace::engine {
+
+void Shard::schedule() {
+    if (scheduled_ || paused_ || closed_ || failed_ || !has_work()) return;
+    scheduled_ = true;
+    setup_.strand->post([self = shared_from_this()] {
+        self->scheduled_ = false;
+        if (!self->closed_ && !self->failed_ && !self->paused_ && self->has_work()) self->run_batch();
+        self->check_drained();
+    });
+}
+
+bool Shard::has_work() const {
+    return (lanes_.any_ready() && !is_full()) || !touched_.empty() || (events_ && events_->has_confirmed()) || (calls_ && calls_->has_tries());
+}
+
+void Shard::run_batch() {
+    batch_started_ = setup_.runtime.clock().monotonic();
+    if (state_) {
+        auto begun = state_->begin();
+        if (!begun) return pause(begun.error());
+    }
+    run_inputs();
+}
+
+void Shard::run_inputs() {
+    for (std::size_t i = 0; i < setup_.section.max_batch && !failed_ && !is_full(); ++i) {
+        Input* input = lanes_.next();
+        if (input == nullptr) break;
+        switch (process(*input)) {
+            case Step::kNext:
+                continue;
+            case Step::kTransactionLost:
+                replay_batch();
+                return schedule();
+            case Step::kDiskFailed:
+                lanes_.wake(*input);
+                return pause(fail(ErrorCode::kIo, "the disk refused a statement of the handler"));
+        }
+    }
+    if (!failed_) finish_batch();
+}
+
+void Shard::finish_batch() {
+    std::map<Verdict, std::size_t> counts;
+    auto saved = save_batch(counts);
+    if (saved && state_) saved = state_->commit();
+    if (!saved) return fail_shard(saved.error());
+    for (auto& [topic, ring] : rings_) ring->commit();
+    for (const auto& from : std::exchange(new_events_, {})) events_->added(from);
+    committed_.push_back({make_release(), state_ ? state_->last_sequence() : 0, batch_started_});
+    pauses_ = 0;
+    if (!counts.empty()) {
+        on_loop([counts = std::move(counts)](ShardOwner& owner) { owner.on_verdicts(counts); });
+    }
+    if (std::exchange(timers_changed_, false)) arm_timers();
+    start_sync();
+    schedule();
+}
+
+Result<void> Shard::save_batch(std::map<Verdict, std::size_t>& counts) {
+    std::map<std::pair<std::string, Verdict>, std::size_t> per_topic;
+    for (const auto& resolved : done_) {
+        account(resolved, counts);
+        if (resolved.input->event != nullptr) ++per_topic[{resolved.input->origin().topic, resolved.verdict}];
+    }
+    for (const auto& [which, records] : per_topic) setup_.metrics.count(which.first, which.second, records);
+    if (!state_) return {};
+    for (const auto& origin : touched_) {
+        auto saved = state_->save_origin(origin_state(origin));
+        if (!saved) return saved;
+    }
+    for (auto& [topic, ring] : rings_) {
+        auto saved = state_->save_ring(topic, *ring);
+        if (!saved) return saved;
+    }
+    return save_confirmed();
+}
+
+void Shard::account(const Resolved& resolved, std::map<Verdict, std::size_t>& counts) {
+    ++counts[resolved.verdict];
+    const Input& input = *resolved.input;
+    if (input.event == nullptr) return;
+    OriginState& state = origin_state(input.origin());
+    state.tracker.resolve(input.event->record->offset);
+    touched_.insert(input.origin());
+    state.counts.last = std::max(state.counts.last, input.event->record->offset);
+    switch (resolved.verdict) {
+        case Verdict::kAcked:
+            ++state.counts.acked;
+            return;
+        case Verdict::kIgnored:
+        case Verdict::kSkipped:
+            ++state.counts.skipped;
+            return;
+        case Verdict::kDuplicate:
+            ++state.counts.duplicates;
+            return;
+        case Verdict::kDeadLettered:
+            ++state.counts.dead_lettered;
+            return;
+    }
+}
+
+Result<void> Shard::save_confirmed() {
+    const auto confirmed = events_->take_confirmed();
+    for (const std::int64_t sequence : confirmed) {
+        auto removed = state_->remove_event(sequence);
+        if (!removed) return removed;
+    }
+    for (const auto& [sequence, tries] : calls_->take_tries()) {
+        auto saved = state_->save_call_tries(sequence, tries);
+        if (!saved) return saved;
+    }
+    if (confirmed.empty() && !std::exchange(outbox_changed_, false)) return {};
+    return count_outbox();
+}
+
+Result<void> Shard::count_outbox() {
+    auto outbox = state_->outbox();
+    if (!outbox) return outbox.error();
+    gauges_.outbox = outbox->rows;
+    gauges_.outbox_oldest_us = outbox->oldest_us;
+    return {};
+}
+
+ShardRelease Shard::make_release() {
+    ShardRelease release;
+    for (const auto& origin : std::exchange(touched_, {})) {
+        ShardReport report;
+        report.shard = setup_.index;
+        report.received_sequence = received_sequence_[origin];
+        report.lowest_unresolved = origin_state(origin).tracker.lowest_unresolved();
+        if (events_) report.lowest_unsent = events_->lowest_unsent(origin);
+        release.reports.emplace_back(origin, report);
+    }
+    release.records = std::exchange(dropped_records_, 0);
+    release.bytes = std::exchange(dropped_bytes_, 0);
+    const auto now = setup_.runtime.clock().now();
+    for (const auto& resolved : done_) {
+        if (resolved.input->event == nullptr) continue;
+        ++release.records;
+        release.bytes += resolved.input->bytes;
+        const std::chrono::duration<double> age = now - resolved.input->event->record->timestamp;
+        setup_.metrics.end_to_end_seconds->observe(std::max(0.0, age.count()));
+    }
+    done_.clear();
+    return release;
+}
+
+// The transaction is gone: what had been done in it is undone and is run again, without the input whose fault it was.
+void Shard::replay_batch() {
+    if (state_) state_->roll_back();
+    for (auto& [topic, ring] : rings_) ring->roll_back();
+    while (!done_.empty()) {
+        Resolved& last = done_.back();
+        if (last.input->state == InputState::kReady && last.input->attempt > 0) --last.input->attempt;
+        if (last.input->timer) loaded_timers_.emplace(last.input->timer->id, last.input->timer->firing);
+        lanes_.put_back(last.lane, std::move(last.input));
+        done_.pop_back();
+    }
+    new_events_.clear();
+    timers_changed_ = false;
+    if (instance_->on_rollback(HandlerInstance::RollbackScope::kBatch)) return;
+    services_->drop_statements();
+    auto renewed = renew_instance();
+    if (!renewed) fail_shard(renewed.error());
+}
+
+// The disk is full or failing: nobody's fault. Everything is undone and tried again after a while.
+void Shard::pause(const Error& why) {
+    replay_batch();
+    if (failed_) return;
+    paused_ = true;
+    const auto delay = backoff(kOutsideRetry, ++pauses_, setup_.runtime.random());
+    const std::string reason = fmt::format("shard {} pauses for {} ms: {}", setup_.identity.shard, delay.count(), why.message);
+    log::error("engine", "{}: {}", setup_.identity.handler, reason);
+    on_loop([index = setup_.index, reason](ShardOwner& owner) { owner.on_held(index, "disk", reason); });
+    pause_timer_ = setup_.strand->after(delay, [this] {
+        paused_ = false;
+        on_loop([index = setup_.index](ShardOwner& owner) { owner.on_held(index, "disk", ""); });
+        schedule();
+    });
+}
+
+void Shard::start_sync() {
+    if (syncing_ || committed_.empty() || closed_) return;
+    if (!state_) return synced(committed_.size(), {});
+    syncing_ = true;
+    setup_.syncer.sync(state_->database(), setup_.strand,
+                       [self = shared_from_this(), batches = committed_.size()](const Result<void>& result) {
+                           self->syncing_ = false;
+                           self->synced(batches, result);
+                           self->check_drained();
+                       });
+}
+
+void Shard::synced(std::size_t batches, const Result<void>& result) {
+    if (closed_) return;
+    if (!result) return fail_shard(result.error());
+    const auto now = setup_.runtime.clock().monotonic();
+    const auto end = committed_.begin() + static_cast<std::ptrdiff_t>(batches);
+    for (auto batch = committed_.begin(); batch != end; ++batch) {
+        durable_sequence_ = std::max(durable_sequence_, batch->sequence);
+        setup_.metrics.commit_seconds->observe(std::chrono::duration<double>(now - batch->started).count());
+        on_loop([index = setup_.index, release = std::move(batch->release)](ShardOwner& owner) {
+            owner.on_shard_released(index, release);
+        });
+    }
+    committed_.erase(committed_.begin(), end);
+    after_release();
+    start_sync();
+}
+
+void Shard::after_release() {
+    if (!state_ || failed_) return;
+    events_->send_up_to(durable_sequence_);
+    calls_->send_up_to(durable_sequence_);
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,132 @@
+// What comes into a shard: sub-batches of records, timers that are due, partitions that are let go.
+#include <algorithm>
+
+#include "engine/router.hpp"
+#include "engine/shard.hpp"
+
+namespace millrace::engine {
+namespace {
+
+constexpr milliseconds kLongestTimer{3'600'000};  // looked at again then: the wall clock may jump
+
+std::size_t bytes_of(const Record& record) {
+    return (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
+}
+
+}  // namespace
+
+void Shard::deliver(SubBatch batch) {
+    setup_.strand->post([self = shared_from_this(), batch = std::move(batch)] {
+        if (!self->closed_) self->receive(batch);
+    });
+}
+
+void Shard::receive(const SubBatch& batch) {
+    const TopicPartition& origin = batch.decoded->batch->origin;
+    // Here, between batches: what it writes must not go with a batch's transaction.
+    if (ring_of(origin.topic) == nullptr) return;
+    OriginState& state = origin_state(origin);
+    const std::string fallback = partition_lane(origin);
+    for (const std::uint32_t index : batch.events) {
+        const DecodedEvent& event = batch.decoded->events[index];
+        if (state.tracker.receive(event.record->offset) != OffsetTracker::Arrival::kNew) {
+            ++dropped_records_;
+            dropped_bytes_ += bytes_of(*event.record);
+            continue;
+        }
+        if (state.counts.first.value < 0) state.counts.first = event.record->offset;
+        add_record(batch.decoded, event, fallback);
+    }
+    received_sequence_[origin] = batch.sequence;
+    touched_.insert(origin);
+    schedule();
+}
+
+void Shard::add_record(const DecodedBatchPtr& batch, const DecodedEvent& event, std::string_view fallback) {
+    auto input = std::make_unique<Input>();
+    input->id = next_input_++;
+    input->event = &event;
+    input->batch = batch;
+    input->bytes = bytes_of(*event.record);
+    lanes_.add(lane_of(event, setup_.factory.traits().raw, fallback), std::move(input));
+}
+
+OriginState& Shard::origin_state(const TopicPartition& origin) {
+    auto found = origins_.find(origin);
+    if (found == origins_.end()) {
+        found = origins_.emplace(origin, OriginState{{}, {origin, Offset{-1}, Offset{-1}}}).first;
+    }
+    return found->second;
+}
+
+DedupeRing* Shard::ring_of(const std::string& topic) {
+    auto& ring = rings_[topic];
+    if (ring) return ring.get();
+    if (!state_) {
+        ring = std::make_unique<DedupeRing>(setup_.section.dedupe);
+        return ring.get();
+    }
+    auto loaded = state_->load_ring(topic, setup_.section.dedupe);
+    if (!loaded) {
+        fail_shard(loaded.error());
+        return nullptr;
+    }
+    ring = std::move(*loaded);
+    return ring.get();
+}
+
+void Shard::forget(std::vector<TopicPartition> origins, std::function<void()> done) {
+    setup_.strand->post([self = shared_from_this(), origins = std::move(origins), done = std::move(done)] {
+        if (!self->closed_) self->forget_now(origins);
+        self->drained_.emplace_back([self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
+        self->schedule();
+        self->check_drained();
+    });
+}
+
+void Shard::forget_now(const std::vector<TopicPartition>& origins) {
+    const auto gone = [&](const TopicPartition& origin) { return std::ranges::find(origins, origin) != origins.end(); };
+    lanes_.remove_if([&](const Input& input) {
+        if (input.event == nullptr || !gone(input.origin())) return false;
+        held_.erase(input.id);
+        if (input.state == InputState::kPending) --pending_;
+        ++dropped_records_;
+        dropped_bytes_ += input.bytes;
+        return true;
+    });
+    gauges_.waiting = static_cast<std::int64_t>(held_.size());
+    for (auto& [origin, state] : origins_) {
+        if (gone(origin)) state.tracker.forget_open();
+    }
+}
+
+void Shard::arm_timers() {
+    if (!state_ || closed_) return;
+    auto due = state_->next_timer_due();
+    if (!due) return fail_shard(due.error());
+    if (auto count = state_->timer_count()) gauges_.timers = *count;
+    if (!*due) return next_timer_.reset();
+    const auto now = setup_.runtime.clock().now();
+    auto wait = std::chrono::ceil<milliseconds>(std::max(**due - now, Timestamp::duration::zero()));
+    // Those that are due but still on their way through a lane must not spin the strand.
+    if (wait.count() == 0 && !loaded_timers_.empty()) wait = milliseconds(100);
+    next_timer_ = setup_.strand->after(std::min(wait, kLongestTimer), [this] { load_due_timers(); });
+}
+
+void Shard::load_due_timers() {
+    if (closed_ || failed_ || !state_) return;
+    auto due = state_->timers_due(setup_.runtime.clock().now(), kTimerBatch + loaded_timers_.size());
+    if (!due) return fail_shard(due.error());
+    for (auto& timer : *due) {
+        if (!loaded_timers_.emplace(timer.id, timer.firing).second) continue;
+        auto input = std::make_unique<Input>();
+        input->id = next_input_++;
+        input->timer = std::move(timer);
+        const std::string lane = input->timer->key.empty() ? "timer " + input->timer->id : input->timer->key;
+        lanes_.add(lane, std::move(input));
+    }
+    arm_timers();
+    schedule();
+}
+
+}  // namespace millrace::engine

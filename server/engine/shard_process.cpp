@@ -1,0 +1,224 @@
+// One input of a shard: what its handler makes of it, inside a savepoint of its own.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "engine/shard.hpp"
+#include "events/time.hpp"
+
+namespace millrace::engine {
+namespace {
+
+std::int64_t hops_of(const Record& record) {
+    const auto text = record.header("millrace-hops");
+    std::int64_t hops = 0;
+    std::from_chars(text.data(), text.data() + text.size(), hops);
+    return hops;
+}
+
+// Fields are not read from a record of a handler that takes raw input.
+bool is_unread(const DecodedEvent& event, bool raw) {
+    if (raw) return false;
+    return event.status != EventStatus::kReadable;
+}
+
+}  // namespace
+
+Shard::Step Shard::process(Input& input) {
+    if (input.state == InputState::kDeadLettered) return resolve_dead_letter(input);
+    if (input.event != nullptr && input.state == InputState::kReady) {
+        const DecodedEvent& event = *input.event;
+        if (is_unread(event, setup_.factory.traits().raw)) return skip_or_fail_unread(input);
+        if (rings_.at(input.origin().topic)->contains(event.identity)) return resolve(input, Verdict::kDuplicate);
+        if (hops_of(*event.record) > setup_.section.max_hops) {
+            fail_input(input, {"loop", fmt::format("published {} times over by handlers; max_hops is {}", hops_of(*event.record), setup_.section.max_hops)},
+                       false, std::nullopt);
+            return Step::kNext;
+        }
+    }
+    return run(input);
+}
+
+Shard::Step Shard::skip_or_fail_unread(Input& input) {
+    const DecodedEvent& event = *input.event;
+    switch (event.status) {
+        case EventStatus::kReadable:
+        case EventStatus::kTombstone:
+            return resolve(input, Verdict::kSkipped);
+        case EventStatus::kUnknownVersion:
+            log::warn("engine", "{}: {} offset {} is skipped: {}", setup_.identity.handler, to_string(input.origin()),
+                      event.record->offset.value, event.fault);
+            return resolve(input, Verdict::kSkipped);
+        case EventStatus::kUndecodable:
+            fail_input(input, {"undecodable", std::string(event.fault)}, false, std::nullopt);
+            return Step::kNext;
+        case EventStatus::kSchemaFault:
+            fail_input(input, {"schema", std::string(event.fault)}, false, std::nullopt);
+            return Step::kNext;
+    }
+    return Step::kNext;
+}
+
+Shard::Step Shard::resolve(Input& input, Verdict verdict) {
+    const std::string lane = *input.lane->key;
+    done_.push_back({lanes_.take(input), verdict, lane});
+    return Step::kNext;
+}
+
+Shard::Step Shard::resolve_dead_letter(Input& input) {
+    auto removed = remove_row(input);
+    if (!removed) return Step::kDiskFailed;
+    return resolve(input, Verdict::kDeadLettered);
+}
+
+Shard::Step Shard::run(Input& input) {
+    if (state_) {
+        auto begun = state_->savepoint();
+        if (!begun) return Step::kDiskFailed;
+    }
+    if (input.timer) {
+        // Cancelled or replaced since it was loaded: nothing fires.
+        auto there = state_->remove_timer_firing(input.timer->id, input.timer->firing);
+        if (!there) return Step::kDiskFailed;
+        if (!*there) return settle_success(input, Verdict::kSkipped, {});
+    }
+    Clock& clock = setup_.runtime.clock();
+    const auto started = clock.monotonic();
+    if (input.state == InputState::kReady && ++input.attempt == 1) input.first_attempt = started;
+    services_->begin_call(context_for(input));
+    gauges_.call_started_ns = started.count();
+    const Outcome outcome = call_instance(input);
+    gauges_.call_started_ns = 0;
+    const CallEffects effects = services_->end_call();
+    const auto took = clock.monotonic() - started;
+    setup_.metrics.handle_seconds->observe(std::chrono::duration<double>(took).count());
+    return settle(input, outcome, effects, took);
+}
+
+Outcome Shard::call_instance(Input& input) {
+    if (input.timer) {
+        const TimerRow& timer = *input.timer;
+        return instance_->on_timer({timer.id, timer.key, timer.payload, timer.due, input.attempt});
+    }
+    if (input.response) {
+        const auto& [call, answer] = *input.response;
+        return instance_->on_response({call.id, call.key, call.payload, answer.status, answer.body, call.tries});
+    }
+    const MessageInput message{input.origin(), *input.event, setup_.reader, input.attempt, {input.id, input.attempt}};
+    if (input.state == InputState::kCompleted) return instance_->on_complete(message, *input.completion);
+    return instance_->on_message(message);
+}
+
+CallContext Shard::context_for(const Input& input) const {
+    CallContext context;
+    context.identity.add(setup_.identity.handler);
+    if (input.event != nullptr) {
+        const Record& record = *input.event->record;
+        context.from = {input.origin(), record.offset};
+        context.identity.add("record").add(input.origin().topic).add(input.event->identity.view());
+        context.hops = hops_of(record);
+        context.traceparent = record.header("traceparent");
+    } else if (input.timer) {
+        const TimerRow& timer = *input.timer;
+        context.from.origin.topic = timer.topic;
+        context.identity.add("timer").add(timer.id).add(timer.due.time_since_epoch().count()).add(timer.firing);
+    } else {
+        const OutboxCall& call = input.response->call;
+        context.from.origin.topic = call.from.origin.topic;
+        context.identity.add("response").add(call.idempotency_key);
+    }
+    context.deadline = setup_.runtime.clock().monotonic() + setup_.section.timeout;
+    return context;
+}
+
+Shard::Step Shard::settle(Input& input, const Outcome& outcome, const CallEffects& effects, std::chrono::nanoseconds took) {
+    const bool late = took > setup_.section.timeout;
+    if (state_ && !state_->in_transaction()) {
+        if (effects.disk_failed) return disk_failed(input);
+        fail_input(input, late ? Failure{"timeout", fmt::format("no return within {} ms; its SQL was interrupted", setup_.section.timeout.count())}
+                               : Failure{"handler", "its own statement took the whole transaction away (OR ROLLBACK or RAISE(ROLLBACK))"},
+                   late, std::nullopt);
+        return Step::kTransactionLost;
+    }
+    if (effects.disk_failed) return disk_failed(input);
+    if (late || effects.refused_late) {
+        undo();
+        fail_input(input, {"timeout", fmt::format("returned after {} ms, allowed are {} (`timeout`)",
+                                                  std::chrono::ceil<milliseconds>(took).count(), setup_.section.timeout.count())},
+                   true, std::nullopt);
+        return Step::kNext;
+    }
+    switch (outcome.kind) {
+        case OutcomeKind::kAck:
+            return settle_success(input, Verdict::kAcked, effects);
+        case OutcomeKind::kIgnore:
+            return settle_success(input, Verdict::kIgnored, effects);
+        case OutcomeKind::kRetry:
+            undo();
+            fail_input(input, {"handler", outcome.reason}, true, outcome.retry_after);
+            return Step::kNext;
+        case OutcomeKind::kDeadLetter:
+            undo();
+            fail_input(input, {"handler", outcome.reason}, false, std::nullopt);
+            return Step::kNext;
+        case OutcomeKind::kPending:
+            undo();
+            if (effects.wrote || broadcast_ || input.event == nullptr || input.state == InputState::kCompleted) {
+                fail_input(input, {"handler", "returned pending after it had made effects, or where it cannot be pending"}, false, std::nullopt);
+            } else {
+                wait_for_completion(input);
+            }
+            return Step::kNext;
+    }
+    return Step::kNext;
+}
+
+// Nobody's fault: the attempt does not count.
+Shard::Step Shard::disk_failed(Input& input) {
+    if (input.state == InputState::kReady) --input.attempt;
+    return Step::kDiskFailed;
+}
+
+Shard::Step Shard::settle_success(Input& input, Verdict verdict, const CallEffects& effects) {
+    if (state_) {
+        auto removed = input.response ? state_->remove_call(input.response->call.sequence) : Result<void>();
+        if (removed) removed = state_->release();
+        if (!removed) return Step::kDiskFailed;
+    }
+    if (input.event != nullptr) rings_.at(input.origin().topic)->insert(input.event->identity);
+    if (input.timer) loaded_timers_.erase({input.timer->id, input.timer->firing});
+    outbox_changed_ = outbox_changed_ || effects.calls || !effects.events.empty() || input.response;
+    new_events_.insert(new_events_.end(), effects.events.begin(), effects.events.end());
+    timers_changed_ = timers_changed_ || effects.timers || input.timer;
+    return resolve(input, verdict);
+}
+
+// The row that stands for an input of our own: it is resolved with the row.
+Result<void> Shard::remove_row(const Input& input) {
+    if (input.response) return state_->remove_call(input.response->call.sequence);
+    if (!input.timer) return {};
+    loaded_timers_.erase({input.timer->id, input.timer->firing});
+    timers_changed_ = true;
+    auto removed = state_->remove_timer_firing(input.timer->id, input.timer->firing);
+    if (!removed) return removed.error();
+    return {};
+}
+
+void Shard::undo() {
+    if (state_) {
+        auto undone = state_->roll_back_to();
+        if (!undone) return fail_shard(undone.error());
+    }
+    (void)instance_->on_rollback(HandlerInstance::RollbackScope::kInput);
+}
+
+void Shard::watch() {
+    const std::int64_t started = gauges_.call_started_ns;
+    if (started == 0) return;
+    const auto running = setup_.runtime.clock().monotonic() - std::chrono::nanoseconds(started);
+    if (running <= setup_.section.timeout) return;
+    const std::lock_guard lock(interrupt_mutex_);
+    if (interruptible_ != nullptr) interruptible_->interrupt();
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,167 @@
+// What a shard's inputs wait for: their next attempt, their completion, the confirmation of their dead letter.
+#include <fmt/format.h>
+
+#include "engine/backoff.hpp"
+#include "engine/dead_letter.hpp"
+#include "engine/shard.hpp"
+
+namespace millrace::engine {
+
+void Shard::fail_input(Input& input, Failure failure, bool transient, std::optional<milliseconds> retry_after) {
+    input.last_failure = setup_.runtime.clock().now();
+    if (!input.failure) input.first_failure = input.last_failure;
+    input.failure = std::move(failure);
+    note_error(input);
+    if (broadcast_) {
+        log::warn("engine", "{}: {} is skipped: {}", setup_.identity.handler, name_of(input), input.failure->message);
+        resolve(input, Verdict::kSkipped);
+        return;
+    }
+    input.state = InputState::kWaiting;
+    hold(input);
+    if (!transient) return dead_letter(input);
+    const RetrySection& retry = setup_.section.retry;
+    const auto delay = std::max(backoff(retry, input.attempt, setup_.runtime.random()), retry_after.value_or(milliseconds(0)));
+    const auto spent = setup_.runtime.clock().monotonic() - input.first_attempt;
+    if (spent + delay > retry.budget) {
+        if (input.failure->error_class == "handler") input.failure->error_class = "retries-exhausted";
+        return dead_letter(input);
+    }
+    setup_.metrics.retries->add();
+    on_loop([](ShardOwner& owner) { owner.on_retry(); });
+    wait_and_retry(input, delay);
+}
+
+void Shard::wait_and_retry(Input& input, milliseconds delay) {
+    log::debug("engine", "{}: {} failed (attempt {}), again in {} ms: {}", setup_.identity.handler, name_of(input), input.attempt,
+               delay.count(), input.failure->message);
+    input.wait = setup_.strand->after(delay, [this, id = input.id] {
+        Input* waiting = find_held(id);
+        if (waiting == nullptr) return;
+        // A completion whose on_complete failed is tried again with the payload it came with.
+        waiting->state = waiting->completion ? InputState::kCompleted : InputState::kReady;
+        if (waiting->state == InputState::kCompleted) ++waiting->attempt;
+        let_go(*waiting);
+        schedule();
+    });
+}
+
+void Shard::wait_for_completion(Input& input) {
+    input.state = InputState::kPending;
+    ++pending_;
+    hold(input);
+    input.wait = setup_.strand->after(setup_.section.pending_timeout, [this, id = input.id] {
+        Input* pending = find_held(id);
+        if (pending == nullptr || pending->state != InputState::kPending) return;
+        --pending_;
+        fail_input(*pending, {"timeout", fmt::format("not completed within {} ms (`pending_timeout`)", setup_.section.pending_timeout.count())},
+                   true, std::nullopt);
+        schedule();
+    });
+}
+
+void Shard::completed(CompletionToken token, std::string payload) {
+    Input* pending = closed_ ? nullptr : find_held(token.input);
+    if (pending == nullptr || pending->state != InputState::kPending || pending->attempt != token.attempt) {
+        setup_.metrics.late_completions->add();
+        return;
+    }
+    --pending_;
+    pending->completion = std::move(payload);
+    pending->state = InputState::kCompleted;
+    let_go(*pending);
+    schedule();
+}
+
+void Shard::dead_letter(Input& input) {
+    input.state = InputState::kFailed;
+    log::warn("engine", "{}: {} becomes a dead letter ({}, {} attempts): {}", setup_.identity.handler, name_of(input),
+              input.failure->error_class, input.attempt, input.failure->message);
+    send_dead_letter(input);
+}
+
+void Shard::send_dead_letter(Input& input) {
+    const std::string topic = input.event != nullptr ? input.origin().topic
+                              : input.timer          ? input.timer->topic
+                                                     : input.response->call.from.origin.topic;
+    const auto letters = setup_.dead_letters.find(topic);
+    DeadLetterContext context{letters == setup_.dead_letters.end() ? topic + "-dlq" : letters->second, setup_.identity.handler, setup_.group};
+    auto answer = [weak = weak_from_this(), strand = setup_.strand, id = input.id](std::vector<Result<RecordPosition>> results) {
+        strand->post([weak, id, result = results.front()] {
+            if (const auto self = weak.lock()) self->dead_letter_sent(id, result);
+        });
+    };
+    setup_.runtime.loop().post(
+        [&transport = setup_.transport, record = make_dead_letter(input, context), answer = std::move(answer)]() mutable {
+            std::vector<OutgoingRecord> records;
+            records.push_back(std::move(record));
+            transport.publish(std::move(records), Origin::kInternal, std::move(answer));
+        });
+}
+
+void Shard::dead_letter_sent(std::uint64_t id, const Result<RecordPosition>& result) {
+    Input* input = closed_ ? nullptr : find_held(id);
+    if (input == nullptr) return;
+    const std::string name = name_of(*input);
+    const auto report = [&](const std::string& reason) {
+        on_loop([index = setup_.index, name, reason](ShardOwner& owner) { owner.on_held(index, name, reason); });
+    };
+    if (!result) {
+        setup_.metrics.dead_letter_write_failures->add();
+        report(fmt::format("{} is held, its dead letter cannot be written: {}", name, result.error().message));
+        input->wait = setup_.strand->after(backoff(kOutsideRetry, ++input->dead_letter_tries, setup_.runtime.random()), [this, id] {
+            if (Input* again = find_held(id)) send_dead_letter(*again);
+        });
+        return;
+    }
+    if (input->dead_letter_tries > 0) report("");
+    if (input->event != nullptr) setup_.metrics.dead_letters(input->origin().topic, input->failure->error_class).add();
+    input->state = InputState::kDeadLettered;
+    let_go(*input);
+    schedule();
+}
+
+void Shard::responded(OutboxCall call, HttpAnswer answer) {
+    if (closed_) return;
+    auto input = std::make_unique<Input>();
+    input->id = next_input_++;
+    const std::string lane = call.key.empty() ? "call " + call.id : call.key;
+    input->response = CallResponse{std::move(call), std::move(answer)};
+    lanes_.add(lane, std::move(input));
+    schedule();
+}
+
+void Shard::note_error(const Input& input) {
+    ErrorNote note{input.last_failure, input.failure->error_class, input.failure->message, {}, {}};
+    if (input.event != nullptr) {
+        note.origin = input.origin();
+        note.offset = input.event->record->offset;
+    }
+    on_loop([note = std::move(note)](ShardOwner& owner) { owner.on_error(note); });
+}
+
+std::string Shard::name_of(const Input& input) const {
+    if (input.event != nullptr) return fmt::format("{} offset {}", to_string(input.origin()), input.event->record->offset.value);
+    if (input.timer) return fmt::format("timer {}", input.timer->id);
+    return fmt::format("the response to call {}", input.response->call.id);
+}
+
+void Shard::hold(Input& input) {
+    held_[input.id] = &input;
+    gauges_.waiting = static_cast<std::int64_t>(held_.size());
+}
+
+// It can run again.
+void Shard::let_go(Input& input) {
+    held_.erase(input.id);
+    gauges_.waiting = static_cast<std::int64_t>(held_.size());
+    const auto expired = std::move(input.wait);
+    lanes_.wake(input);
+}
+
+Input* Shard::find_held(std::uint64_t id) {
+    const auto found = held_.find(id);
+    return found == held_.end() ? nullptr : found->second;
+}
+
+}  // namespace millrace::engine
