@@ -1,0 +1,307 @@
+#include <algorithm>
+#include <millrace/event.hpp>
+#include <stdexcept>
+
+#include "state.hpp"
+
+namespace millrace::sdk {
+namespace {
+
+millrace_str optional_text(const std::optional<std::string>& text) {
+    return text ? to_abi(*text) : millrace_str{nullptr, 0};
+}
+
+// The C view of an EventSpec.
+struct AbiEvent {
+    AbiEvent(const EventSpec& spec, millrace_token token) {
+        for (const auto& [name, value] : spec.headers)
+            headers.push_back({to_abi(name), to_abi(value)});
+        event.struct_size = sizeof event;
+        event.topic = to_abi(spec.topic);
+        event.partition = spec.partition;
+        event.offset = spec.offset.value_or(0);
+        event.record_time = spec.time ? to_microseconds(*spec.time) : 0;
+        event.key = optional_text(spec.key);
+        event.value = optional_text(spec.value);
+        event.headers = headers.data();
+        event.header_count = headers.size();
+        event.id = to_abi(spec.id);
+        event.id_is_derived = spec.id_is_derived;
+        event.type = to_abi(spec.type);
+        event.full_type = to_abi(spec.full_type.empty() ? spec.type : spec.full_type);
+        event.schema_version = spec.schema_version;
+        event.user_id = optional_text(spec.user);
+        event.task_id = optional_text(spec.task);
+        event.time = spec.time ? to_microseconds(*spec.time) : MILLRACE_NO_TIME;
+        event.attempt = spec.attempt;
+        event.token = token;
+        event.opaque = &spec;
+    }
+    std::vector<millrace_header> headers;
+    millrace_event event{};
+};
+
+std::vector<millrace_param> to_params(const Harness::Texts& texts) {
+    std::vector<millrace_param> parameters;
+    for (const auto& [name, value] : texts) parameters.push_back({to_abi(name), to_abi(value)});
+    return parameters;
+}
+
+millrace_out* to_out(std::string& text) { return reinterpret_cast<millrace_out*>(&text); }
+
+}  // namespace
+
+EventSpec task_event(std::string type, std::string user, std::string task, Json task_data) {
+    static int made = 0;
+    EventSpec event;
+    event.id = "00000000-0000-4000-8000-" + std::to_string(100'000'000'000 + ++made);
+    event.value = Json::object({{"event_id", event.id},
+                                {"event_type", type},
+                                {"schema_version", 1},
+                                {"task_id", task},
+                                {"user_id", user},
+                                {"task_data", std::move(task_data)}})
+                      .dump();
+    event.type = std::move(type);
+    event.key = user;
+    event.user = std::move(user);
+    event.task = std::move(task);
+    return event;
+}
+
+Harness::State::State(Plugin plugin, const Texts& options, std::string shard_name)
+    : shard(std::move(shard_name)) {
+    api = plugin(&fake_host());
+    if (!api) throw std::runtime_error("the plugin refused this host");
+    config = make_config(*api, options);
+    if (sqlite3_open(":memory:", &database) != SQLITE_OK)
+        throw std::runtime_error("cannot open SQLite in memory");
+    sqlite3_set_authorizer(database, &authorize, this);
+}
+
+Harness::State::~State() {
+    destroy();
+    sqlite3_close(database);
+}
+
+void Harness::State::execute(const char* sql) {
+    trusted = true;
+    const int code = sqlite3_exec(database, sql, nullptr, nullptr, nullptr);
+    trusted = false;
+    if (code != SQLITE_OK)
+        throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(database));
+}
+
+int Harness::State::refuse(int status, std::string why) {
+    last_error = std::move(why);
+    return status;
+}
+
+void Harness::State::create() {
+    failure.clear();
+    instance = api->create(host(), to_abi(config), to_abi(shard));
+    if (!instance) throw std::runtime_error("create failed: " + failure);
+}
+
+void Harness::State::destroy() {
+    if (!instance) return;
+    if (api->stop) api->stop(instance);
+    api->destroy(std::exchange(instance, nullptr));
+}
+
+template <class Body>
+Handled Harness::State::run(Body&& body) {
+    const Effects before = effects;
+    failure.clear();
+    retry_after.reset();
+    execute("BEGIN");
+    const std::uint32_t kind = body();
+    event = nullptr;
+    scratch.clear();
+    if (kind == MILLRACE_ACK) {
+        execute("COMMIT");
+    } else {
+        execute("ROLLBACK");
+        effects = before;
+        if (kind != MILLRACE_PENDING && api->on_rollback)
+            api->on_rollback(instance, MILLRACE_ROLLBACK_INPUT);
+    }
+    return Handled{kind, failure, retry_after};
+}
+
+Harness::Harness(Plugin plugin, const Texts& options, std::string shard)
+    : state_(std::make_unique<State>(plugin, options, std::move(shard))) {
+    State& state = *state_;
+    if (state.api->state_version > 0 && state.api->migrate) {
+        state.access = Access::kSchema;
+        const int status = state.api->migrate(state.host(), 0);
+        state.access = Access::kWrite;
+        if (status != MILLRACE_OK) throw std::runtime_error("migrate failed: " + state.failure);
+        const auto keyless =
+            sql("SELECT name FROM sqlite_schema s WHERE type = 'table' AND NOT EXISTS"
+                " (SELECT 1 FROM pragma_table_info(s.name) WHERE pk > 0)");
+        if (keyless) throw std::runtime_error("table '" + *keyless + "' has no PRIMARY KEY");
+    }
+    state.create();
+}
+
+Harness::~Harness() = default;
+
+Handled Harness::send(const EventSpec& given) {
+    State& state = *state_;
+    EventSpec spec = given;
+    std::int64_t& next = state.next_offset[{spec.topic, spec.partition}];
+    if (!spec.offset) spec.offset = next;
+    next = std::max(next, *spec.offset + 1);
+    if (spec.id.empty()) spec.id = "event-" + std::to_string(*spec.offset);
+    const millrace_token token{state.next_token++, spec.attempt};
+    const AbiEvent event(spec, token);
+    const Handled handled = state.run([&] {
+        state.event = &spec;
+        return state.api->on_message(state.instance, &event.event);
+    });
+    if (handled.kind == MILLRACE_PENDING) state.pending.emplace(token.input, spec);
+    return handled;
+}
+
+std::vector<Handled> Harness::advance(std::chrono::microseconds by) {
+    State& state = *state_;
+    const Time until = state.now + by;
+    std::vector<Handled> outcomes;
+    std::vector<std::string> failed;
+    for (;;) {
+        auto first = state.effects.timers.end();
+        for (auto timer = state.effects.timers.begin(); timer != state.effects.timers.end();
+             ++timer) {
+            if (timer->second.due > until || std::ranges::count(failed, timer->first)) continue;
+            if (first == state.effects.timers.end() || timer->second.due < first->second.due)
+                first = timer;
+        }
+        if (first == state.effects.timers.end()) break;
+        const auto [id, timer] = *first;
+        state.now = std::max(state.now, timer.due);
+        outcomes.push_back(state.run([&, &name = id, &set = timer] {
+            state.effects.timers.erase(name);
+            const millrace_timer fired{sizeof fired,
+                                       to_abi(name),
+                                       to_abi(set.key),
+                                       to_abi(set.payload),
+                                       to_microseconds(set.due),
+                                       1};
+            return state.api->on_timer(state.instance, &fired);
+        }));
+        if (outcomes.back().kind != MILLRACE_ACK) failed.push_back(id);
+    }
+    state.now = until;
+    return outcomes;
+}
+
+Handled Harness::respond(std::string_view call_id, int status, std::string_view body,
+                         std::uint32_t tries) {
+    State& state = *state_;
+    const auto found = std::ranges::find(state.effects.calls, call_id, &Called::id);
+    if (found == state.effects.calls.end())
+        throw std::runtime_error("there was no call '" + std::string(call_id) + "'");
+    const Called call = *found;
+    return state.run([&] {
+        state.effects.calls.erase(std::ranges::find(state.effects.calls, call_id, &Called::id));
+        const millrace_response response{sizeof response,
+                                         to_abi(call.id),
+                                         to_abi(call.key),
+                                         to_abi(call.payload),
+                                         status,
+                                         to_abi(body),
+                                         tries};
+        return state.api->on_response(state.instance, &response);
+    });
+}
+
+std::vector<Handled> Harness::run_completions() {
+    State& state = *state_;
+    std::vector<Handled> outcomes;
+    while (!state.completions.empty()) {
+        const auto [token, payload] = state.completions.front();
+        state.completions.pop_front();
+        const auto found = state.pending.find(token.input);
+        if (found == state.pending.end()) continue;
+        const EventSpec spec = found->second;
+        state.pending.erase(found);
+        const AbiEvent event(spec, token);
+        outcomes.push_back(state.run([&, &text = payload] {
+            state.event = &spec;
+            return state.api->on_complete(state.instance, &event.event, to_abi(text));
+        }));
+    }
+    return outcomes;
+}
+
+std::string Harness::query_shard(std::string_view question, const Texts& parameters) {
+    State& state = *state_;
+    const auto params = to_params(parameters);
+    std::string answer;
+    state.failure.clear();
+    state.access = Access::kRead;
+    const int status = state.api->on_query(state.instance, to_abi(question), params.data(),
+                                           params.size(), to_out(answer));
+    state.access = Access::kWrite;
+    if (status == MILLRACE_NOT_FOUND)
+        throw std::runtime_error("no question '" + std::string(question) + "'");
+    if (status != MILLRACE_OK) throw std::runtime_error(state.failure);
+    return answer;
+}
+
+std::string Harness::merge(std::string_view question, const Texts& parameters,
+                           const std::vector<std::string>& answers) {
+    const auto params = to_params(parameters);
+    std::vector<millrace_str> texts;
+    for (const std::string& answer : answers) texts.push_back(to_abi(answer));
+    std::string merged;
+    const int status = state_->api->merge(to_abi(question), params.data(), params.size(),
+                                          texts.data(), texts.size(), to_out(merged));
+    if (status != MILLRACE_OK) throw std::runtime_error("merge failed: " + merged);
+    return merged;
+}
+
+std::string Harness::query(std::string_view question, const Texts& parameters) {
+    std::string answer = query_shard(question, parameters);
+    return state_->api->merge ? merge(question, parameters, {std::move(answer)}) : answer;
+}
+
+void Harness::restart() {
+    state_->destroy();
+    state_->create();
+}
+
+void Harness::add_origin(const millrace_origin& counts, std::string topic) {
+    state_->origins.push_back({counts, std::move(topic)});
+}
+
+std::optional<std::string> Harness::sql(const std::string& select) {
+    sqlite3_stmt* statement = nullptr;
+    std::optional<std::string> found;
+    state_->trusted = true;
+    const int code = sqlite3_prepare_v2(state_->database, select.c_str(), -1, &statement, nullptr);
+    if (code == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW &&
+        sqlite3_column_type(statement, 0) != SQLITE_NULL) {
+        found = reinterpret_cast<const char*>(sqlite3_column_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    state_->trusted = false;
+    if (code != SQLITE_OK)
+        throw std::runtime_error(select + ": " + sqlite3_errmsg(state_->database));
+    return found;
+}
+
+Time Harness::now() const { return state_->now; }
+void Harness::set_now(Time now) { state_->now = now; }
+std::vector<Published>& Harness::published() { return state_->effects.published; }
+std::vector<Called>& Harness::calls() { return state_->effects.calls; }
+std::map<std::string, SetTimer>& Harness::timers() { return state_->effects.timers; }
+std::vector<Pushed>& Harness::pushed() { return state_->effects.pushed; }
+std::vector<std::string>& Harness::logs() { return state_->logs; }
+double Harness::counted(const std::string& metric) const {
+    const auto found = state_->counts.find(metric);
+    return found == state_->counts.end() ? 0 : found->second;
+}
+
+}  // namespace millrace::sdk

@@ -1,0 +1,192 @@
+#include <gtest/gtest.h>
+
+#include <millrace/plugin.hpp>
+#include <millrace/testing.hpp>
+
+namespace {
+
+using namespace millrace;
+
+// Does what the event's type says.
+class Probe final : public Handler {
+public:
+    static Description describe() {
+        return {.name = "probe",
+                .version = "1.0.0",
+                .description = "Does what it is told.",
+                .state_version = 1,
+                .options = {Option::duration("wait", "how long").or_else("5m"),
+                            Option::list("words", "some").or_else("[a, 'b c']"),
+                            Option::choice("mode", "skip|all", "which").or_else("skip"),
+                            Option::text("url", "where")},
+                .questions = {"rows"}};
+    }
+    static void migrate(Context& context, std::uint32_t) {
+        context.exec("CREATE TABLE rows(id INTEGER PRIMARY KEY, text TEXT) STRICT");
+    }
+    explicit Probe(const Setup& setup) : Handler(setup), options_(setup.options) {}
+
+    Outcome on_message(const Event& event) override {
+        const std::string_view type = event.type();
+        context().exec("INSERT INTO rows(text) VALUES(?1)", event.field("title"));
+        context().publish("task-updates", "7", R"({"event_type":"updated"})");
+        context().set_timer("wake", "7", context().now() + options_.duration("wait"), "payload");
+        context().call({.id = "call", .key = "7", .url = "http://127.0.0.1/"});
+        if (type == "retry") return retry("later", std::chrono::seconds(2));
+        if (type == "throw") throw std::runtime_error("thrown");
+        if (type == "pragma") context().exec("PRAGMA journal_mode");
+        if (type == "begin") context().exec("COMMIT");
+        if (type == "ddl") context().exec("CREATE TABLE other(id INTEGER PRIMARY KEY)");
+        if (type == "constraint") context().exec("INSERT INTO rows(id) VALUES(1), (1)");
+        if (type == "pending") {
+            context().completer().complete(event.token(), "the answer");
+            return pending();
+        }
+        return ack();
+    }
+    Outcome on_timer(const Timer& timer) override {
+        context().exec("INSERT INTO rows(text) VALUES(?1)", timer.payload());
+        return ack();
+    }
+    Outcome on_response(const Response& response) override {
+        return response.succeeded() ? ack() : retry(response.body());
+    }
+    Outcome on_complete(const Event& event, std::string_view payload) override {
+        context().exec("INSERT INTO rows(text) VALUES(?1)",
+                       std::string(payload) + " to " + std::string(event.id()));
+        return ack();
+    }
+    std::optional<std::string> on_query(std::string_view question,
+                                        const Parameters& parameters) override {
+        if (question != "rows") return std::nullopt;
+        const auto limit = parameters.integer("limit", 1, 10).value_or(10);
+        if (parameters.text("write")) context().exec("DELETE FROM rows");
+        Json items = Json::array();
+        context().query(
+            "SELECT text FROM rows LIMIT ?1",
+            [&](const Row& row) { items.push_back(row.optional_text(0)); }, limit);
+        return items.dump();
+    }
+
+private:
+    Options options_;
+};
+
+Handled send(Harness& harness, const char* type) {
+    return harness.send({.type = type, .user = "7", .fields = {{"title", "milk"}}});
+}
+
+TEST(Handler, the_effects_of_an_acked_event_stay) {
+    Harness harness;
+    EXPECT_EQ(send(harness, "ack").kind, MILLRACE_ACK);
+    EXPECT_EQ(harness.sql("SELECT text FROM rows"), "milk");
+    EXPECT_EQ(harness.published().size(), 1U);
+    EXPECT_EQ(harness.timers().at("wake").due, harness.now() + std::chrono::minutes(5));
+    EXPECT_EQ(harness.calls().size(), 1U);
+}
+
+TEST(Handler, the_effects_of_any_other_outcome_are_undone) {
+    for (const char* type : {"retry", "throw", "pragma", "begin", "ddl", "constraint", "pending"}) {
+        Harness harness;
+        EXPECT_NE(send(harness, type).kind, MILLRACE_ACK) << type;
+        EXPECT_EQ(harness.sql("SELECT count(*) FROM rows"), "0") << type;
+        EXPECT_TRUE(harness.published().empty() && harness.timers().empty() &&
+                    harness.calls().empty())
+            << type;
+    }
+}
+
+TEST(Handler, an_outcome_brings_its_reason_and_delay) {
+    Harness harness;
+    const Handled handled = send(harness, "retry");
+    EXPECT_EQ(handled.kind, MILLRACE_RETRY);
+    EXPECT_EQ(handled.reason, "later");
+    EXPECT_EQ(handled.retry_after, std::chrono::seconds(2));
+}
+
+TEST(Handler, an_exception_dead_letters_with_its_text) {
+    Harness harness;
+    const Handled handled = send(harness, "throw");
+    EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER);
+    EXPECT_EQ(handled.reason, "thrown");
+}
+
+TEST(Handler, what_the_server_refuses_dead_letters_and_says_so) {
+    for (const char* type : {"pragma", "begin", "ddl", "constraint"}) {
+        Harness harness;
+        const Handled handled = send(harness, type);
+        EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER) << type;
+        EXPECT_NE(handled.reason.find("exec: "), std::string::npos) << handled.reason;
+    }
+}
+
+TEST(Handler, a_timer_fires_when_it_is_due_and_once) {
+    Harness harness;
+    send(harness, "ack");
+    EXPECT_TRUE(harness.advance(std::chrono::minutes(4)).empty());
+    EXPECT_EQ(harness.advance(std::chrono::minutes(1)).size(), 1U);
+    EXPECT_TRUE(harness.advance(std::chrono::hours(1)).empty());
+    EXPECT_EQ(harness.sql("SELECT text FROM rows WHERE id = 2"), "payload");
+}
+
+TEST(Handler, a_response_that_is_retried_leaves_its_call) {
+    Harness harness;
+    send(harness, "ack");
+    EXPECT_EQ(harness.respond("call", 500, "broken").reason, "broken");
+    EXPECT_EQ(harness.respond("call", 204).kind, MILLRACE_ACK);
+    EXPECT_THROW(harness.respond("call", 204), std::runtime_error);
+}
+
+TEST(Handler, a_completion_decides_a_pending_event_once) {
+    Harness harness;
+    send(harness, "pending");
+    EXPECT_EQ(harness.run_completions().size(), 1U);
+    EXPECT_EQ(harness.sql("SELECT text FROM rows"), "the answer to event-0");
+    EXPECT_TRUE(harness.run_completions().empty());
+}
+
+TEST(Handler, a_question_reads_and_cannot_write) {
+    Harness harness;
+    send(harness, "ack");
+    EXPECT_EQ(harness.query("rows"), R"(["milk"])");
+    EXPECT_THROW(harness.query("rows", {{"write", "1"}}), std::runtime_error);
+    EXPECT_EQ(harness.sql("SELECT count(*) FROM rows"), "1");
+    EXPECT_THROW(harness.query("unknown"), std::runtime_error);
+    try {
+        harness.query("rows", {{"limit", "11"}});
+        FAIL() << "a wrong parameter was taken";
+    } catch (const std::runtime_error& error) {
+        EXPECT_STREQ(error.what(), "'limit' is '11', it must be a whole number from 1 to 10");
+    }
+}
+
+TEST(Handler, options_have_their_defaults_and_wrong_ones_are_refused) {
+    EXPECT_NO_THROW(Harness({{"mode", "all"}, {"wait", "250ms"}}));
+    EXPECT_THROW(Harness({{"mode", "some"}}), std::runtime_error);
+    EXPECT_THROW(Harness({{"wait", "long"}}), std::runtime_error);
+    EXPECT_THROW(Harness({{"wat", "5m"}}), std::runtime_error);
+}
+
+TEST(Options, every_type_is_read_as_it_was_declared) {
+    const Options options(R"({"wait":300000,"words":["a","b c"],"mode":"skip","url":null})");
+    EXPECT_EQ(options.duration("wait"), std::chrono::minutes(5));
+    EXPECT_EQ(options.list("words"), (std::vector<std::string>{"a", "b c"}));
+    EXPECT_FALSE(options.has("url"));
+    EXPECT_EQ(options.text_or("url", "none"), "none");
+    EXPECT_THROW(options.text("wait"), std::logic_error);
+    EXPECT_THROW(options.text("undeclared"), std::logic_error);
+}
+
+TEST(Plugin, a_server_of_another_major_is_refused) {
+    millrace_host_api host{};
+    host.struct_size = sizeof host;
+    host.abi_major = MILLRACE_ABI_MAJOR + 1;
+    EXPECT_EQ(millrace_plugin(&host), nullptr);
+    host.abi_major = MILLRACE_ABI_MAJOR;
+    host.struct_size = sizeof host - sizeof(void*);
+    EXPECT_EQ(millrace_plugin(&host), nullptr);
+}
+
+}  // namespace
+
+MILLRACE_PLUGIN(Probe)
