@@ -41,7 +41,7 @@ Result<void> PositionFile::save(const std::map<TopicPartition, Offset>& position
     }
     if (done) done = database_->execute("COMMIT");
     if (!done && !database_->autocommit()) (void)database_->execute("ROLLBACK");
-    return done;
+    return done ? database_->sync_log() : done;
 }
 
 Result<int> PositionFile::shards(int configured) {

@@ -1,7 +1,7 @@
 // PositionFile: how far one handler has durably come on each partition, and what its state was made with. The authority on where
 // reading begins after a restart; the group's offset is a published copy.
 //
-// Written behind the shards' commits: reading a little again is harmless. Thread rule: one strand. Errors: the disk's.
+// Written behind the shards' commits (reading a little again is harmless), and made durable before the group's offset is. Thread rule: one strand. Errors: the disk's.
 #pragma once
 
 #include <map>

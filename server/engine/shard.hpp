@@ -109,6 +109,8 @@ public:
     void deliver(SubBatch batch);
     // Lets go of what is not resolved of these partitions, then reports for the last time.
     void forget(std::vector<TopicPartition> origins, std::function<void()> done);
+    // Forgets how far this partition had come: its offsets mean something else now.
+    void reset(TopicPartition origin, std::function<void()> done);
     // Calls back when nothing runs, nothing is ready, and what was decided is durable and sent.
     void drain(std::function<void()> done);
     void close(std::function<void()> done);

@@ -84,6 +84,19 @@ void Shard::forget(std::vector<TopicPartition> origins, std::function<void()> do
     });
 }
 
+void Shard::reset(TopicPartition origin, std::function<void()> done) {
+    setup_.strand->post([self = shared_from_this(), origin = std::move(origin), done = std::move(done)] {
+        const auto found = self->origins_.find(origin);
+        if (!self->closed_ && found != self->origins_.end()) {
+            self->forget_now({origin});
+            self->origins_.erase(found);
+            auto removed = self->state_ ? self->state_->remove_origin(origin) : Result<void>();
+            if (!removed) self->fail_shard(removed.error());
+        }
+        self->on_loop([done](ShardOwner&) { done(); });
+    });
+}
+
 void Shard::forget_now(const std::vector<TopicPartition>& origins) {
     const auto gone = [&](const TopicPartition& origin) { return std::ranges::find(origins, origin) != origins.end(); };
     lanes_.remove_if([&](const Input& input) {

@@ -199,6 +199,19 @@ Result<void> StateFile::save_origin(OriginState& state) {
     return done;
 }
 
+Result<void> StateFile::remove_origin(const TopicPartition& origin) {
+    for (const char* sql : {"DELETE FROM _origins WHERE topic = ?1 AND partition = ?2",
+                            "DELETE FROM _intervals WHERE topic = ?1 AND partition = ?2"}) {
+        auto remove = statement(sql);
+        if (!remove) return remove.error();
+        (*remove)->bind(1, origin.topic);
+        (*remove)->bind(2, std::int64_t{origin.partition.value});
+        auto done = (*remove)->run();
+        if (!done) return done;
+    }
+    return {};
+}
+
 Result<void> StateFile::change_interval(const char* sql, const TopicPartition& origin, const OffsetInterval& interval) {
     auto change = statement(sql);
     if (!change) return change.error();

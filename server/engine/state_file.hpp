@@ -100,6 +100,7 @@ public:
 
     [[nodiscard]] Result<std::map<TopicPartition, OriginState>> load_origins();
     [[nodiscard]] Result<void> save_origin(OriginState& state);
+    [[nodiscard]] Result<void> remove_origin(const TopicPartition& origin);
 
     // Loads the topic's ring, or makes one; a changed capacity keeps the newest identities.
     [[nodiscard]] Result<std::unique_ptr<DedupeRing>> load_ring(const std::string& topic, std::uint32_t capacity);

@@ -1,0 +1,175 @@
+// HandlerRun: one handler of the configuration as a running consumer group: its shards, its threads, its partitions.
+//
+// It opens the state, subscribes, decodes each batch once on the partition's strand, routes the parts to shards, gathers from them how
+// far each partition is durably done, and publishes that to the group. What fails (a shard's disk, the subscription) takes the whole
+// run down as a crash would and starts it again with backoff.
+//
+// Thread rule: the loop thread. Ownership: of the Supervisor; owns the handler's thread pool, which must outlive the shards' tasks.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/partition_progress.hpp"
+#include "engine/position_file.hpp"
+#include "engine/router.hpp"
+#include "engine/shard.hpp"
+#include "engine/supervisor.hpp"
+
+namespace millrace::engine {
+
+enum class RunState { kStarting = 1, kRunning, kRestarting, kStopping, kStopped };
+
+const char* to_string(RunState state);
+
+class HandlerRun final : public ConsumerListener, public ShardOwner {
+public:
+    HandlerRun(const Surroundings& surroundings, const std::string& group_prefix, HandlerSetup setup);
+    ~HandlerRun() override;
+
+    void start();
+    void stop(milliseconds deadline, std::function<void()> done);
+    boost::json::object status() const;
+    std::vector<std::string> unready() const;
+    void query(const std::string& question, std::vector<std::pair<std::string, std::string>> parameters,
+               Callback<Result<std::string>> done);
+    const std::string& name() const { return section().name; }
+
+    void on_assigned(Epoch epoch, const std::vector<Assigned>& partitions) override;
+    void on_revoked(Epoch epoch, const std::vector<TopicPartition>& partitions, std::function<void()> done) override;
+    void on_lost(Epoch epoch, const std::vector<TopicPartition>& partitions) override;
+    void on_batch(RecordBatchPtr batch) override;
+    void on_end(const TopicPartition& origin, Epoch epoch, Offset end) override;
+    void on_out_of_range(const TopicPartition& origin, Epoch epoch, Offset asked, Watermarks log) override;
+    void on_failed(const Error& error) override;
+
+    void on_shard_released(std::size_t shard, const ShardRelease& release) override;
+    void on_shard_failed(std::size_t shard, const Error& error) override;
+    void on_retry() override { ++totals_.retries; }
+    void on_verdicts(const std::map<Verdict, std::size_t>& counts) override;
+    void on_error(const ErrorNote& note) override;
+    void on_held(std::size_t shard, const std::string& what, const std::string& reason) override;
+
+private:
+    struct PartitionState {
+        Epoch epoch;
+        std::shared_ptr<Strand> decoder;
+        std::optional<std::size_t> shard;  // its own, when the state is per partition
+        PartitionProgress progress;
+        bool started = false;              // the log said where reading began
+        std::string held;                  // why it is not read
+        Offset last_published{-1};
+        std::chrono::nanoseconds last_progress{0};
+        std::shared_ptr<Gauge> lag_records;
+        std::shared_ptr<Gauge> lag_seconds;
+        std::shared_ptr<Gauge> held_gauge;
+    };
+    struct Totals {
+        std::uint64_t acked = 0;
+        std::uint64_t skipped = 0;
+        std::uint64_t duplicates = 0;
+        std::uint64_t retries = 0;
+        std::uint64_t dead_lettered = 0;
+    };
+    struct Question;
+
+    const HandlerSection& section() const { return setup_.section; }
+    const HandlerTraits& traits() const { return setup_.factory->traits(); }
+    bool stateful() const { return traits().state != StateKind::kNone; }
+    std::string directory() const;
+
+    // Starting, failing, stopping (handler_run.cpp).
+    void begin();
+    void opened_positions(Result<int> shards);
+    Result<int> open_position_file();
+    void open_shards(int count);
+    std::shared_ptr<Shard> make_shard(const std::string& name);
+    void subscribe();
+    void fail_run(const Error& error);
+    void close_shards(std::function<void()> done);
+    void restart_later();
+    void set_state(RunState state, std::string reason);
+    void drained(std::function<void()> done);
+
+    // Partitions (handler_run_partitions.cpp).
+    void assign(Epoch epoch, const Assigned& assigned);
+    void open_partition_shard(const TopicPartition& origin, std::optional<Offset> committed);
+    void begin_partition(const TopicPartition& origin, std::optional<Offset> committed);
+    void lost_position(const TopicPartition& origin, const std::string& reason, const std::string& what, StartPosition accepted);
+    void start_partition(const TopicPartition& origin, StartPosition from);
+    void hold_partition(const TopicPartition& origin, const std::string& reason, const std::string& what);
+    StartPosition configured_start() const;
+    PartitionState* find_partition(const TopicPartition& origin, Epoch epoch);
+    void dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts);
+    void reached_end(const TopicPartition& origin, Epoch epoch, Offset end);
+    void note_beginning(const TopicPartition& origin, PartitionState& partition, Offset first);
+    void release(std::size_t records, std::size_t bytes);
+    void apply_back_pressure();
+    void forget(const std::vector<TopicPartition>& partitions, std::function<void()> done);
+    void erase(const std::vector<TopicPartition>& partitions, std::function<void()> done);
+    void progressed(const TopicPartition& origin, PartitionState& partition);
+    void flush_later();
+    void flush(std::function<void()> done);
+    std::vector<std::pair<TopicPartition, Offset>> take_published();
+
+    // What people see (handler_run_status.cpp).
+    void tick();
+    void make_gauges(const TopicPartition& origin, PartitionState& partition);
+    void update(const TopicPartition& origin, PartitionState& partition);
+    std::int64_t lag_of(const TopicPartition& origin, const PartitionState& partition) const;
+    double lag_seconds_of(const TopicPartition& origin, const PartitionState& partition) const;
+    boost::json::object partition_status(const TopicPartition& origin, const PartitionState& partition) const;
+    void answered(const std::shared_ptr<Question>& question);
+    void merge(const std::shared_ptr<Question>& question);
+
+    Surroundings surroundings_;
+    HandlerSetup setup_;
+    std::string group_;
+    ShardMetrics metrics_;
+    std::unique_ptr<WorkerPool> pool_;
+    std::unique_ptr<WorkerPool> sync_pool_;
+    std::shared_ptr<Strand> files_;  // of the position file
+    LogSyncer syncer_;
+    int threads_ = 1;
+
+    RunState state_ = RunState::kStarting;
+    std::string reason_;
+    std::uint32_t failures_ = 0;
+    std::unique_ptr<PositionFile> positions_file_;
+    std::map<TopicPartition, Offset> positions_;
+    std::vector<std::shared_ptr<Shard>> shards_;  // by index; null: closed
+    std::unique_ptr<Consumer> consumer_;
+    std::map<TopicPartition, PartitionState> partitions_;
+    std::uint64_t next_sequence_ = 0;
+    std::size_t opening_ = 0;
+    std::size_t buffered_records_ = 0;
+    std::size_t buffered_bytes_ = 0;
+    bool draining_stopped_ = false;
+    std::map<TopicPartition, Offset> unsaved_;
+    bool flushing_ = false;
+    std::unique_ptr<Timer> flush_timer_;
+    std::unique_ptr<Timer> restart_timer_;
+    std::unique_ptr<Timer> tick_timer_;
+    std::unique_ptr<Timer> deadline_;
+
+    Totals totals_;
+    std::deque<ErrorNote> errors_;
+    std::map<std::pair<std::size_t, std::string>, std::string> held_;
+    std::map<std::pair<std::size_t, std::string>, std::shared_ptr<Gauge>> held_gauges_;
+    std::shared_ptr<Gauge> state_gauge_;
+    std::shared_ptr<Gauge> queue_records_gauge_;
+    std::shared_ptr<Gauge> queue_bytes_gauge_;
+    std::shared_ptr<Gauge> outbox_gauge_;
+    std::shared_ptr<Gauge> outbox_oldest_gauge_;
+    std::shared_ptr<Gauge> timers_gauge_;
+    std::shared_ptr<Counter> rebalances_;
+};
+
+}  // namespace millrace::engine

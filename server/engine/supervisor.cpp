@@ -1,0 +1,56 @@
+#include "engine/supervisor.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "engine/handler_run.hpp"
+
+namespace millrace::engine {
+
+Supervisor::Supervisor(const Surroundings& surroundings, std::string group_prefix, std::vector<HandlerSetup> handlers)
+    : surroundings_(surroundings) {
+    for (auto& setup : handlers) runs_.push_back(std::make_unique<HandlerRun>(surroundings_, group_prefix, std::move(setup)));
+}
+
+Supervisor::~Supervisor() = default;
+
+void Supervisor::start() {
+    for (const auto& run : runs_) run->start();
+}
+
+void Supervisor::stop(milliseconds deadline, std::function<void()> done) {
+    auto left = std::make_shared<std::size_t>(runs_.size() + 1);
+    auto one = [left, done = std::move(done)] {
+        if (--*left == 0) done();
+    };
+    for (const auto& run : runs_) run->stop(deadline, one);
+    surroundings_.runtime.loop().post(one);
+}
+
+std::string Supervisor::status() const {
+    boost::json::array handlers;
+    for (const auto& run : runs_) handlers.push_back(run->status());
+    return boost::json::serialize(boost::json::object{{"handlers", std::move(handlers)}});
+}
+
+void Supervisor::query(const std::string& handler, const std::string& question,
+                       std::vector<std::pair<std::string, std::string>> parameters, Callback<Result<std::string>> done) {
+    std::string names;
+    for (const auto& run : runs_) {
+        if (run->name() == handler) return run->query(question, std::move(parameters), std::move(done));
+        names += (names.empty() ? "" : ", ") + run->name();
+    }
+    done(fail(ErrorCode::kNotFound, fmt::format("there is no handler '{}'; there are: {}", handler, names)));
+}
+
+std::vector<std::string> Supervisor::unready() const {
+    std::vector<std::string> reasons;
+    for (const auto& run : runs_) {
+        for (auto& reason : run->unready()) reasons.push_back(std::move(reason));
+    }
+    return reasons;
+}
+
+}  // namespace millrace::engine
