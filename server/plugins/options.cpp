@@ -1,0 +1,165 @@
+#include "plugins/options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace millrace::plugins {
+namespace {
+
+namespace json = boost::json;
+
+std::vector<std::string> split_words(std::string_view choices) {
+    std::vector<std::string> words;
+    for (;;) {
+        const std::size_t bar = choices.find('|');
+        words.emplace_back(choices.substr(0, bar));
+        if (bar == std::string_view::npos) return words;
+        choices.remove_prefix(bar + 1);
+    }
+}
+
+// How many letters differ (Levenshtein).
+std::size_t distance(std::string_view left, std::string_view right) {
+    std::vector<std::size_t> row(right.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < left.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t j = 0; j < right.size(); ++j) {
+            const std::size_t replaced = diagonal + (left[i] == right[j] ? 0 : 1);
+            diagonal = std::exchange(row[j + 1], std::min({replaced, row[j] + 1, row[j + 1] + 1}));
+        }
+    }
+    return row.back();
+}
+
+std::string suggest(std::string_view key, std::span<const millrace_option> options) {
+    if (options.empty()) return "this plugin has no options";
+    const auto nearest = std::ranges::min_element(
+        options, {}, [key](const millrace_option& option) { return distance(key, option.name); });
+    if (distance(key, nearest->name) <= 1 + key.size() / 3)
+        return fmt::format("did you mean '{}'?", nearest->name);
+    std::string names;
+    for (const millrace_option& option : options)
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", option.name);
+    return fmt::format("there are: {}", names);
+}
+
+bool has_limits(const millrace_option& option) { return option.minimum < option.maximum; }
+
+std::int64_t read_integer(const ConfigNode& node, const millrace_option& option) {
+    using Limits = std::numeric_limits<std::int64_t>;
+    if (!has_limits(option)) return node.as_integer(Limits::min(), Limits::max());
+    return node.as_integer(static_cast<std::int64_t>(option.minimum),
+                           static_cast<std::int64_t>(option.maximum));
+}
+
+double read_number(const ConfigNode& node, const millrace_option& option) {
+    constexpr double kLargest = std::numeric_limits<double>::max();
+    return has_limits(option) ? node.as_number(option.minimum, option.maximum)
+                              : node.as_number(-kLargest, kLargest);
+}
+
+std::int64_t read_duration(const ConfigNode& node, const millrace_option& option) {
+    const std::int64_t value = node.as_duration().count();
+    const auto real = static_cast<double>(value);
+    if (has_limits(option) && (real < option.minimum || real > option.maximum)) {
+        node.error(fmt::format("is {} ms, expected {} ms to {} ms", value, option.minimum,
+                               option.maximum));
+    }
+    return value;
+}
+
+json::array read_list(const ConfigNode& node) {
+    json::array texts;
+    for (const ConfigNode& item : node.items()) texts.emplace_back(item.as_string());
+    return texts;
+}
+
+json::value read_value(const ConfigNode& node, const millrace_option& option) {
+    switch (option.type) {
+        case MILLRACE_OPTION_INTEGER:
+            return read_integer(node, option);
+        case MILLRACE_OPTION_NUMBER:
+            return read_number(node, option);
+        case MILLRACE_OPTION_BOOLEAN:
+            return node.as_bool();
+        case MILLRACE_OPTION_DURATION:
+            return read_duration(node, option);
+        case MILLRACE_OPTION_CHOICE: {
+            const auto words = split_words(option.choices);
+            return json::value(words[node.as_choice(words)]);
+        }
+        case MILLRACE_OPTION_LIST:
+            return read_list(node);
+        default:
+            return json::value(node.as_string());
+    }
+}
+
+json::value read_default(const millrace_option& option) {
+    if (option.default_value == nullptr) return nullptr;
+    if (option.type == MILLRACE_OPTION_TEXT) return json::value(option.default_value);
+    return read_value(ConfigNode::parse(option.default_value,
+                                        fmt::format("default of option {}", option.name), nullptr),
+                      option);
+}
+
+void refuse_unknown(const ConfigNode& config, std::span<const millrace_option> options) {
+    for (const auto& [key, value] : config.members()) {
+        const auto known = [&name = key](const millrace_option& option) {
+            return name == option.name;
+        };
+        if (std::ranges::none_of(options, known))
+            value.error(fmt::format("unknown option, {}", suggest(key, options)));
+    }
+}
+
+}  // namespace
+
+std::string make_config(const ConfigNode& config, std::span<const millrace_option> options,
+                        const std::string& where) {
+    if (!config.is_null()) refuse_unknown(config, options);
+    json::object values;
+    for (const millrace_option& option : options) {
+        const auto given = config.is_null() ? std::nullopt : config.find(option.name);
+        if (!given && option.required != 0) {
+            const std::string what =
+                fmt::format("the option '{}' is required: {}", option.name,
+                            option.description == nullptr ? "" : option.description);
+            if (config.is_null()) throw ConfigError(fmt::format("{}.config: {}", where, what));
+            config.error(what);
+        }
+        values[option.name] = given ? read_value(*given, option) : read_default(option);
+    }
+    return json::serialize(values);
+}
+
+std::string check_option(const millrace_option& option) {
+    if (option.type < MILLRACE_OPTION_TEXT || option.type > MILLRACE_OPTION_LIST) {
+        return fmt::format("option '{}' is of type {}, which this server does not know",
+                           option.name, option.type);
+    }
+    if (option.type == MILLRACE_OPTION_CHOICE &&
+        (option.choices == nullptr || *option.choices == '\0')) {
+        return fmt::format("option '{}' is a choice without words", option.name);
+    }
+    if (option.minimum > option.maximum)
+        return fmt::format("option '{}' has its minimum above its maximum", option.name);
+    try {
+        read_default(option);
+    } catch (const ConfigError& error) {
+        return error.what();
+    }
+    return {};
+}
+
+}  // namespace millrace::plugins
