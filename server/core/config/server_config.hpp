@@ -55,6 +55,7 @@ struct EmbeddedSection {
     std::uint64_t disk_reserve_bytes = 64ULL << 20;  // outside ingest is refused when less is free
     std::uint64_t tail_cache_bytes = 16ULL << 20;    // per partition, recent records kept in memory
     std::uint32_t max_pending_records = 100'000;     // appends that wait for the disk
+    std::uint64_t max_pending_bytes = 64ULL << 20;
 };
 
 struct KafkaSection {
