@@ -89,6 +89,7 @@ struct TopicSpec {
     std::optional<milliseconds> retention;
     std::optional<std::uint64_t> max_record_bytes;
     bool dead_letter = false;
+    std::string source;  // of a dead-letter topic: where its records come from
 };
 
 struct TopicInfo {
