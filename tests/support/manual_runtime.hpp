@@ -1,0 +1,139 @@
+// ManualRuntime: a Runtime on one thread with a clock that only moves when told: what runs in a test runs in the same order every time.
+//
+// Tasks of all strands stand in one queue, in the order they were posted. `settle` runs them until none is left; `advance` moves the clock
+// and fires the timers on the way. Destroy what posts before the runtime.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/runtime.hpp"
+
+namespace millrace::testing {
+
+class ManualClock final : public Clock {
+public:
+    Timestamp now() const override { return Timestamp(std::chrono::microseconds(1'767'225'600'000'000)) + std::chrono::duration_cast<Timestamp::duration>(elapsed); }
+    std::chrono::nanoseconds monotonic() const override { return std::chrono::seconds(1) + elapsed; }
+    std::chrono::nanoseconds elapsed{0};
+};
+
+class SeededRandom final : public Random {
+public:
+    std::uint64_t next() override {
+        // SplitMix64, https://prng.di.unimi.it/splitmix64.c
+        std::uint64_t z = state_ += 0x9e3779b97f4a7c15U;
+        z = (z ^ (z >> 30U)) * 0xbf58476d1ce4e5b9U;
+        z = (z ^ (z >> 27U)) * 0x94d049bb133111ebU;
+        return z ^ (z >> 31U);
+    }
+
+private:
+    std::uint64_t state_ = 1;
+};
+
+class ManualRuntime final : public Runtime {
+    struct Queue {
+        std::deque<Task> tasks;
+        std::multimap<std::chrono::nanoseconds, std::pair<std::uint64_t, Task>> timers;
+        std::uint64_t next_timer = 0;
+    };
+
+public:
+    ManualRuntime() : queue_(std::make_shared<Queue>()), loop_(*this) {}
+
+    Strand& loop() override { return loop_; }
+    std::unique_ptr<WorkerPool> make_pool(const std::string&, std::size_t) override { return std::make_unique<Pool>(*this); }
+    Clock& clock() override { return clock_; }
+    Random& random() override { return random_; }
+    ManualClock& manual_clock() { return clock_; }
+
+    void settle() {
+        while (!queue_->tasks.empty()) {
+            Task task = std::move(queue_->tasks.front());
+            queue_->tasks.pop_front();
+            task();
+        }
+    }
+
+    void advance(milliseconds time) {
+        const auto end = clock_.elapsed + time;
+        settle();
+        while (!queue_->timers.empty() && queue_->timers.begin()->first <= end) {
+            auto first = queue_->timers.extract(queue_->timers.begin());
+            clock_.elapsed = std::max(clock_.elapsed, first.key());
+            first.mapped().second();
+            settle();
+        }
+        clock_.elapsed = end;
+    }
+
+    // Until the predicate holds, at most for this long of the clock's time.
+    bool advance_until(const std::function<bool()>& predicate, milliseconds longest = milliseconds(120'000)) {
+        settle();
+        for (milliseconds waited{0}; waited <= longest; waited += milliseconds(10)) {
+            if (predicate()) return true;
+            advance(milliseconds(10));
+        }
+        return predicate();
+    }
+
+    // What a crash leaves: nothing that was posted happens.
+    void abandon() {
+        queue_->tasks.clear();
+        queue_->timers.clear();
+    }
+
+private:
+    class ManualTimer final : public Timer {
+    public:
+        ManualTimer(std::weak_ptr<Queue> queue, std::uint64_t number) : queue_(std::move(queue)), number_(number) {}
+        ~ManualTimer() override {
+            const auto queue = queue_.lock();
+            if (!queue) return;
+            std::erase_if(queue->timers, [&](const auto& entry) { return entry.second.first == number_; });
+        }
+
+    private:
+        std::weak_ptr<Queue> queue_;
+        std::uint64_t number_;
+    };
+
+    class ManualStrand final : public Strand {
+    public:
+        explicit ManualStrand(ManualRuntime& runtime) : runtime_(runtime) {}
+        void post(Task task) override { runtime_.queue_->tasks.push_back(std::move(task)); }
+        std::unique_ptr<Timer> after(milliseconds delay, Task task) override {
+            Queue& queue = *runtime_.queue_;
+            const std::uint64_t number = ++queue.next_timer;
+            queue.timers.emplace(runtime_.clock_.elapsed + delay, std::pair{number, std::move(task)});
+            return std::make_unique<ManualTimer>(runtime_.queue_, number);
+        }
+        bool is_current() const override { return true; }
+
+    private:
+        ManualRuntime& runtime_;
+    };
+
+    class Pool final : public WorkerPool {
+    public:
+        explicit Pool(ManualRuntime& runtime) : runtime_(runtime) {}
+        std::shared_ptr<Strand> make_strand() override { return std::make_shared<ManualStrand>(runtime_); }
+
+    private:
+        ManualRuntime& runtime_;
+    };
+
+    std::shared_ptr<Queue> queue_;
+    ManualClock clock_;
+    SeededRandom random_;
+    ManualStrand loop_;
+};
+
+}  // namespace millrace::testing
