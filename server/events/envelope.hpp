@@ -64,8 +64,7 @@ struct DecodedBatch {
     RecordBatchPtr batch;
     std::unique_ptr<boost::json::monotonic_resource> arena;
     std::vector<DecodedEvent> events;    // one a record, in order
-    std::vector<std::unique_ptr<std::string>> strings;  // texts made while reading (ids from integers, faults)
-    std::string_view keep(std::string text);
+    std::string_view keep(std::string_view text);  // a copy in the arena; only while the batch is being made
 };
 
 using DecodedBatchPtr = std::shared_ptr<const DecodedBatch>;
