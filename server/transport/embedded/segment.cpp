@@ -72,6 +72,20 @@ Result<std::unique_ptr<Segment>> Segment::open(const std::string& path, const st
     return segment;
 }
 
+Result<bool> Segment::is_empty(const std::string& path, const std::string& vfs) {
+    auto database = sqlite::Database::open(path, open_options(vfs, false));
+    if (!database) return database.error();
+    for (const char* question :
+         {"SELECT count(*) FROM sqlite_schema", "SELECT count(*) FROM _chunks"}) {
+        auto count = (*database)->prepare(question);
+        if (!count) return count.error();
+        auto row = count->step();
+        if (!row) return row.error();
+        if (count->integer(0) == 0) return true;
+    }
+    return false;
+}
+
 Result<void> Segment::check(const std::string& topic) {
     auto meta = database_->prepare(
         "SELECT (SELECT value FROM _meta WHERE name='format'), (SELECT value FROM _meta WHERE "

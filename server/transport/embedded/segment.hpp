@@ -29,6 +29,9 @@ public:
                                                                const std::string& topic,
                                                                const std::string& vfs);
 
+    // True: a crash came before the first record of the file, or before its tables.
+    [[nodiscard]] static Result<bool> is_empty(const std::string& path, const std::string& vfs);
+
     // All chunks or none. Durable after `sync` only.
     [[nodiscard]] Result<void> append(
         const std::vector<std::pair<Partition, const Chunk*>>& chunks);

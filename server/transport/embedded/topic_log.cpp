@@ -93,12 +93,9 @@ Result<void> TopicLog::check_orphan(std::int64_t started) {
     const std::string file = path(started);
     const bool expired = !segments_.empty() && started < segments_.front().about.started;
     if (!expired) {
-        auto segment = Segment::open(file, options_.name, options_.vfs);
-        const bool unfinished = !segment && segment.error().code == ErrorCode::kCorrupt;
-        if (!segment && !unfinished) return segment.error();
-        auto last = segment ? (*segment)->last_time() : std::optional<std::int64_t>{};
-        if (!last) return last.error();
-        if (*last || (unfinished && std::filesystem::file_size(file) > 0)) {
+        auto empty = Segment::is_empty(file, options_.vfs);
+        if (!empty) return empty.error();
+        if (!*empty) {
             return fail(ErrorCode::kCorrupt,
                         fmt::format("{}: the catalog does not know this segment, and it is not "
                                     "empty; restore catalog.db, or move the file away",
