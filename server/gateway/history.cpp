@@ -9,7 +9,8 @@ namespace millrace::gateway {
 namespace {
 
 constexpr std::size_t kMaxRecent = 4'096;  // fingerprints kept per partition
-constexpr std::size_t kUserBytes = 400;    // a user without events
+constexpr milliseconds kRefillPause{1'000};
+constexpr std::size_t kUserBytes = 400;  // a user without events
 
 std::string_view without_byte_order_mark(std::string_view text) {
     constexpr std::string_view kMark = "\xef\xbb\xbf";
@@ -39,7 +40,6 @@ void History::advanced(const TopicPartition& origin, Offset next) {
     const auto found = index_.find(origin);
     if (found == index_.end()) return;
     Log& log = partitions_[found->second];
-    log.refilling = false;
     log.position->next = std::max(log.position->next, next);
 }
 
@@ -49,6 +49,7 @@ History::Log& History::log_of(const TopicPartition& origin, Timestamp now) {
         partitions_.push_back(Log{.origin = std::make_shared<const TopicPartition>(origin),
                                   .floor = {},
                                   .opened_at = now,
+                                  .active_at = now,
                                   .refilling = true,
                                   .recent = {},
                                   .position = &position_[origin]});
@@ -67,7 +68,11 @@ History::Added History::add(engine::PushMessage message, Timestamp now) {
         if (added.kind == Added::Kind::kKnown) return added;
         forget_log(log, partition, message.offset);
     }
-    if (message.record_timestamp >= log.opened_at) log.refilling = false;
+    // A pause means that the past has been read: a producer's clock that is behind must not hide
+    // its events.
+    if (message.record_timestamp >= log.opened_at || now - log.active_at > kRefillPause)
+        log.refilling = false;
+    log.active_at = now;
     added.refilling = log.refilling;
     added.publication = store(std::move(message), partition, now);
     return added;

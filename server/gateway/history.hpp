@@ -105,6 +105,7 @@ private:
         std::shared_ptr<const TopicPartition> origin;
         Offset floor;
         Timestamp opened_at;
+        Timestamp active_at;  // opened, or the last event
         bool refilling = true;
         std::deque<Fingerprint> recent;  // of the last records, ascending
         CursorPosition* position;        // in position_

@@ -1,0 +1,289 @@
+#include "gateway/connection.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <chrono>
+
+#include "core/log.hpp"
+#include "gateway/stream_session.hpp"
+#include "gateway/websocket_session.hpp"
+
+namespace millrace::gateway {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+using boost::system::error_code;
+using namespace std::chrono_literals;
+using Parser = http::request_parser<http::string_body>;
+
+constexpr std::size_t kReadBytes = 16U << 10;
+constexpr std::size_t kMaxDrainBytes =
+    1U << 20;  // of a refused body, so that the client reads the answer before the reset
+constexpr milliseconds kDrainTime = 1s;
+
+std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+
+// What the parser found wrong, as a status; nullopt: the connection is gone, nobody is there to be
+// told.
+std::optional<Problem> problem_of_reading(const error_code& error, bool has_begun,
+                                          const HttpLimits& limits) {
+    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+        return Problem{431,
+                       fmt::format("the header is larger than {} bytes", limits.max_header_bytes),
+                       {},
+                       "send fewer or shorter headers (server.limits.max_header_bytes)",
+                       {}};
+    }
+    if (error == http::error::body_limit) {
+        return Problem{413,
+                       fmt::format("the body is larger than {} bytes", limits.max_body_bytes),
+                       {},
+                       "send it in parts (server.limits.max_body_bytes)",
+                       {}};
+    }
+    if (error == beast::error::timeout) {
+        if (!has_begun) return std::nullopt;
+        return Problem{
+            408,
+            fmt::format("the request did not arrive within {} ms", limits.request_timeout.count()),
+            {},
+            "send it faster or in parts (server.limits.request_timeout)",
+            {}};
+    }
+    if (error == http::error::end_of_stream || error == http::error::partial_message)
+        return std::nullopt;
+    if (error.category() != make_error_code(http::error::bad_method).category())
+        return std::nullopt;
+    return Problem{400,
+                   fmt::format("this is not a request that can be read: {}", error.message()),
+                   {},
+                   "speak HTTP/1.1 (RFC 9112)",
+                   {}};
+}
+
+class Connection final : public Live {
+public:
+    Connection(ServerState& state, tcp::socket socket, bool is_admin)
+        : state_(state),
+          stream_(std::move(socket)),
+          is_admin_(is_admin),
+          registration_(state, *this) {
+        ++state_.http_connections;
+    }
+
+    asio::awaitable<void> run() {
+        while (co_await serve_one()) {
+        }
+        leave();
+    }
+
+    void drain() override {
+        if (is_idle_) stream_.cancel();
+    }
+    void abort() override { stream_.close(); }
+
+private:
+    // True: the connection is there for another request.
+    asio::awaitable<bool> serve_one() {
+        if (!co_await await_request()) co_return false;
+        auto parser = std::make_unique<Parser>();
+        parser->header_limit(state_.limits().max_header_bytes);
+        parser->body_limit(state_.limits().max_body_bytes);
+        error_code error;
+        co_await http::async_read_header(stream_, buffer_, *parser,
+                                         asio::redirect_error(asio::use_awaitable, error));
+        if (error) co_return co_await give_up(error);
+
+        Request request;
+        if (const auto refusal = read_head(*parser, request)) {
+            co_return co_await respond(*refusal, request, !parser->is_done());
+        }
+        const RouteKind kind =
+            request.method == "GET" ? state_.routes.kind_of(request) : RouteKind::kExchange;
+        if (kind != RouteKind::kExchange && !state_.draining && parser->is_done()) {
+            co_await become_session(*parser, std::move(request), kind);
+            co_return false;
+        }
+        if (error = co_await read_body(*parser, request); error) co_return co_await give_up(error);
+        keep_alive_ = parser->keep_alive();
+        Response response = co_await ask_routes(request);
+        co_return co_await respond(std::move(response), request, false);
+    }
+
+    // Waits for the first byte as long as a connection may be idle; from then on the whole request
+    // has its own time.
+    asio::awaitable<bool> await_request() {
+        keep_alive_ = false;
+        if (buffer_.size() == 0) {
+            if (state_.draining) co_return false;
+            is_idle_ = true;
+            stream_.expires_after(is_first_ ? state_.limits().request_timeout
+                                            : state_.limits().idle_timeout);
+            error_code error;
+            const std::size_t size = co_await stream_.async_read_some(
+                buffer_.prepare(kReadBytes), asio::redirect_error(asio::use_awaitable, error));
+            is_idle_ = false;
+            if (error) co_return false;
+            buffer_.commit(size);
+        }
+        is_first_ = false;
+        stream_.expires_after(state_.limits().request_timeout);
+        co_return true;
+    }
+
+    std::optional<Response> read_head(const Parser& parser, Request& request) const {
+        const auto& head = parser.get();
+        request.admin = is_admin_;
+        request.method = view(head.method_string());
+        for (const auto& field : head)
+            request.headers.emplace_back(lower_case(view(field.name_string())),
+                                         view(field.value()));
+        const auto target = read_target(request, view(head.target()));
+        std::optional<Problem> problem = check_framing(request, head.version());
+        if (!problem && !target)
+            problem =
+                Problem{400, target.error().message, {}, "send a path that begins with /", {}};
+        if (!problem) return state_.routes.refuse(request);
+        Response response = to_response(*problem);
+        response.close = true;
+        return response;
+    }
+
+    asio::awaitable<error_code> read_body(Parser& parser, Request& request) {
+        error_code error;
+        if (!parser.is_done() && request.count_headers("expect") > 0) {
+            constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+            co_await asio::async_write(stream_, asio::buffer(kContinue),
+                                       asio::redirect_error(asio::use_awaitable, error));
+        }
+        if (!error)
+            co_await http::async_read(stream_, buffer_, parser,
+                                      asio::redirect_error(asio::use_awaitable, error));
+        request.body = std::move(parser.get().body());
+        co_return error;
+    }
+
+    // The routes may take their time, but not for ever: then the effect is unknown, and that is
+    // what the client is told.
+    asio::awaitable<Response> ask_routes(const Request& request) {
+        struct Pending {
+            explicit Pending(const asio::any_io_executor& executor) : timer(executor) {}
+            std::optional<Response> response;
+            asio::steady_timer timer;
+        };
+        const auto pending = std::make_shared<Pending>(stream_.get_executor());
+        pending->timer.expires_after(state_.limits().request_timeout);
+        state_.routes.handle(request, [pending](Response response) {
+            pending->response = std::move(response);
+            pending->timer.cancel();
+        });
+        if (!pending->response) {
+            error_code cancelled;
+            co_await pending->timer.async_wait(
+                asio::redirect_error(asio::use_awaitable, cancelled));
+        }
+        if (pending->response) co_return std::move(*pending->response);
+        co_return to_response(problem_of(
+            fail(ErrorCode::kTimeout,
+                 fmt::format("no answer within {} ms", state_.limits().request_timeout.count())),
+            request));
+    }
+
+    // `has_rest`: a body that was refused is still on its way.
+    asio::awaitable<bool> respond(Response response, const Request& request, bool has_rest) {
+        const bool stays = keep_alive_ && !response.close && !has_rest && !state_.draining;
+        const bool has_body = request.method != "HEAD";
+        std::string head = fmt::format("HTTP/1.1 {} {}\r\nServer: millrace\r\n", response.status,
+                                       title_of(response.status));
+        if (response.status != 204)
+            head += fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", response.content_type,
+                                response.body.size());
+        for (const auto& [name, value] : response.headers)
+            head += fmt::format("{}: {}\r\n", name, value);
+        if (!stays) head += "Connection: close\r\n";
+        head += "\r\n";
+        const std::array<asio::const_buffer, 2> buffers{
+            asio::buffer(head), has_body ? asio::buffer(response.body) : asio::const_buffer()};
+        stream_.expires_after(state_.limits().request_timeout);
+        error_code error;
+        co_await asio::async_write(stream_, buffers,
+                                   asio::redirect_error(asio::use_awaitable, error));
+        if (error || stays) co_return !error;
+        co_await close_gently();
+        co_return false;
+    }
+
+    asio::awaitable<bool> give_up(const error_code& error) {
+        const bool has_begun = true;
+        if (const auto problem = problem_of_reading(error, has_begun, state_.limits())) {
+            keep_alive_ = false;
+            co_await respond(to_response(*problem), Request{}, true);
+        }
+        co_return false;
+    }
+
+    // Closing with unread bytes resets the connection, and the client may lose the answer.
+    asio::awaitable<void> close_gently() {
+        error_code error;
+        stream_.socket().shutdown(tcp::socket::shutdown_send, error);
+        stream_.expires_after(kDrainTime);
+        std::size_t drained = 0;
+        buffer_.clear();
+        while (!error && drained < kMaxDrainBytes) {
+            drained += co_await stream_.async_read_some(
+                buffer_.prepare(kReadBytes), asio::redirect_error(asio::use_awaitable, error));
+        }
+    }
+
+    asio::awaitable<void> become_session(Parser& parser, Request request, RouteKind kind) {
+        leave();
+        if (kind == RouteKind::kStream) {
+            co_await serve_stream(state_, stream_.release_socket(), std::move(request));
+        } else {
+            const bool is_plain = kind == RouteKind::kPlainSocket;
+            co_await serve_websocket(state_, std::move(stream_), parser.release(),
+                                     std::move(request), is_plain);
+        }
+    }
+
+    void leave() {
+        if (!std::exchange(has_left_, true)) --state_.http_connections;
+    }
+
+    ServerState& state_;
+    beast::tcp_stream stream_;
+    beast::flat_buffer buffer_{kReadBytes * 4};
+    bool is_admin_;
+    bool is_idle_ = false;
+    bool is_first_ = true;
+    bool keep_alive_ = false;
+    bool has_left_ = false;
+    LiveRegistration registration_;
+};
+
+}  // namespace
+
+asio::awaitable<void> serve_connection(std::shared_ptr<ServerState> state, tcp::socket socket,
+                                       bool is_admin) {
+    Connection connection(*state, std::move(socket), is_admin);
+    try {
+        co_await connection.run();
+    } catch (const std::exception& exception) {
+        log::error("gateway", "a connection ended by an exception: {}; please report it",
+                   exception.what());
+    }
+}
+
+}  // namespace millrace::gateway

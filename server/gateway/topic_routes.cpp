@@ -1,0 +1,220 @@
+#include "gateway/topic_routes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "events/json.hpp"
+#include "events/time.hpp"
+
+namespace millrace::gateway {
+namespace {
+
+constexpr std::size_t kDefaultRecords = 100;
+constexpr std::size_t kMaxRecords = 1'000;
+constexpr std::size_t kMaxAnswerBytes = 8U << 20;
+
+Response json_response(std::string body) {
+    return Response{200, "application/json", {}, std::move(body) + "\n", false};
+}
+
+// All topics with all their watermarks; answers when the last has come.
+struct Listing {
+    const GatewayParts& parts;
+    Request request;
+    Respond respond;
+    std::vector<TopicInfo> topics;
+    std::vector<std::vector<std::string>> partitions;  // JSON, by topic and partition
+    std::size_t open = 0;
+};
+
+const TopicSection* declaration_of(const GatewayParts& parts, const std::string& topic) {
+    const auto found = std::ranges::find(parts.config.topics, topic, &TopicSection::name);
+    return found == parts.config.topics.end() ? nullptr : &*found;
+}
+
+std::string declaration_json(const TopicSection* topic) {
+    if (topic == nullptr) return R"("declared":false)";
+    const std::string retention =
+        topic->retention ? std::to_string(topic->retention->count()) : "null";
+    return fmt::format(
+        R"("declared":true,"schema":{},"mode":"{}","retention_ms":{},"dead_letter":{})",
+        topic->schema.empty() ? "null" : json_quoted(topic->schema),
+        topic->strict ? "strict" : "tolerant", retention, json_quoted(topic->dead_letter));
+}
+
+void answer(const Listing& listing) {
+    std::string items;
+    for (std::size_t i = 0; i < listing.topics.size(); ++i) {
+        const std::string& name = listing.topics[i].name;
+        std::string partitions;
+        for (const std::string& partition : listing.partitions[i])
+            partitions += (partitions.empty() ? "" : ",") + partition;
+        items += fmt::format(R"({}{{"name":{},"partitions":[{}],{}}})", items.empty() ? "" : ",",
+                             json_quoted(name), partitions,
+                             declaration_json(declaration_of(listing.parts, name)));
+    }
+    listing.respond(json_response(fmt::format(R"({{"topics":[{}]}})", items)));
+}
+
+std::string watermarks_json(std::size_t partition, const Result<Watermarks>& watermarks) {
+    if (!watermarks) {
+        return fmt::format(R"({{"partition":{},"low":null,"high":null,"error":{}}})", partition,
+                           json_quoted(watermarks.error().message));
+    }
+    return fmt::format(R"({{"partition":{},"low":{},"high":{}}})", partition, watermarks->low.value,
+                       watermarks->high.value);
+}
+
+void ask_watermarks(const std::shared_ptr<Listing>& listing) {
+    listing->open = 1;
+    for (std::size_t topic = 0; topic < listing->topics.size(); ++topic) {
+        const TopicInfo& info = listing->topics[topic];
+        auto& partitions = listing->partitions.emplace_back(
+            static_cast<std::size_t>(std::max(info.partitions, 0)));
+        listing->open += partitions.size();
+    }
+    for (std::size_t topic = 0; topic < listing->topics.size(); ++topic) {
+        for (std::size_t i = 0; i < listing->partitions[topic].size(); ++i) {
+            const TopicPartition origin{listing->topics[topic].name,
+                                        Partition{static_cast<std::int32_t>(i)}};
+            listing->parts.transport.watermarks(
+                origin, [listing, topic, i](const Result<Watermarks>& watermarks) {
+                    listing->partitions[topic][i] = watermarks_json(i, watermarks);
+                    if (--listing->open == 0) answer(*listing);
+                });
+        }
+    }
+    if (--listing->open == 0) answer(*listing);
+}
+
+Result<std::int64_t> number_parameter(const Request& request, std::string_view name,
+                                      std::int64_t standard, std::int64_t maximum) {
+    const auto text = request.parameter(name);
+    if (!text) return standard;
+    std::int64_t value = 0;
+    const auto [end, fault] = std::from_chars(text->data(), text->data() + text->size(), value);
+    if (fault == std::errc() && end == text->data() + text->size() && value >= 0 &&
+        value <= maximum)
+        return value;
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{}={} is not a number from 0 to {}", name, *text, maximum));
+}
+
+struct Reading {
+    Request request;
+    Respond respond;
+    TopicPartition origin;
+    std::size_t limit = kDefaultRecords;
+    Watermarks log;
+    Offset from;
+};
+
+void refuse(const Reading& reading, const Error& error, int status) {
+    Problem problem = problem_of(error, reading.request);
+    if (status != 0) problem.status = status;
+    if (status == 400)
+        problem.help = "offset is a number, earliest or latest; partition and limit are numbers";
+    reading.respond(to_response(problem));
+}
+
+std::string bytes_json(std::string_view name, const std::optional<std::string_view>& bytes) {
+    if (!bytes) return fmt::format(R"("{}":null)", name);
+    if (is_utf8(*bytes)) return fmt::format(R"("{}":{})", name, json_quoted(*bytes));
+    return fmt::format(R"("{}":"{}","{}_encoding":"base64")", name, base64(*bytes), name);
+}
+
+std::string record_json(const Record& record) {
+    std::string headers;
+    for (const Header& header : record.headers) {
+        headers += fmt::format(R"({}{{"name":{},{}}})", headers.empty() ? "" : ",",
+                               json_quoted(header.name), bytes_json("value", header.value));
+    }
+    return fmt::format(R"({{"offset":{},"timestamp":"{}",{},{},"headers":[{}]}})",
+                       record.offset.value, format_time(record.timestamp),
+                       bytes_json("key", record.key), bytes_json("value", record.value), headers);
+}
+
+std::string records_json(const Reading& reading, const RecordBatch& batch) {
+    std::string items;
+    Offset next = reading.from;
+    std::size_t count = 0;
+    for (const Record& record : batch.records) {
+        if (count++ == reading.limit || items.size() > kMaxAnswerBytes) break;
+        if (!items.empty()) items += ",";
+        items += record_json(record);
+        next = record.offset.next();
+    }
+    return fmt::format(
+        R"({{"topic":{},"partition":{},"low":{},"high":{},"next":{},"records":[{}]}})",
+        json_quoted(reading.origin.topic), reading.origin.partition.value, reading.log.low.value,
+        std::max(reading.log.high, next).value, next.value, items);
+}
+
+// Negative: counted from the end, to be resolved with the watermarks.
+Result<Offset> resolve_offset(const Reading& reading) {
+    const auto text = reading.request.parameter("offset");
+    if (!text || *text == "latest") {
+        const auto back = text ? 0 : static_cast<std::int64_t>(reading.limit);
+        return Offset{std::max(reading.log.low.value, reading.log.high.value - back)};
+    }
+    if (*text == "earliest") return reading.log.low;
+    const auto asked =
+        number_parameter(reading.request, "offset", 0, std::numeric_limits<std::int64_t>::max());
+    if (!asked) return asked.error();
+    return std::max(Offset{*asked}, reading.log.low);
+}
+
+void read_batch(const GatewayParts& parts, WorkerPool& pool,
+                const std::shared_ptr<Reading>& reading) {
+    parts.transport.read(
+        reading->origin, reading->from, reading->limit,
+        [&parts, &pool, reading](const Result<RecordBatchPtr>& batch) {
+            if (!batch) return refuse(*reading, batch.error(), 0);
+            pool.make_strand()->post([&parts, reading, records = *batch] {
+                auto body = std::make_shared<std::string>(records_json(*reading, *records));
+                parts.runtime.loop().post(
+                    [reading, body] { reading->respond(json_response(std::move(*body))); });
+            });
+        });
+}
+
+}  // namespace
+
+void list_topics(const GatewayParts& parts, Request request, Respond respond) {
+    auto listing = std::make_shared<Listing>(
+        Listing{parts, std::move(request), std::move(respond), {}, {}, 0});
+    parts.transport.topics([listing](const Result<std::vector<TopicInfo>>& topics) {
+        if (!topics)
+            return listing->respond(to_response(problem_of(topics.error(), listing->request)));
+        listing->topics = *topics;
+        std::ranges::sort(listing->topics, {}, &TopicInfo::name);
+        ask_watermarks(listing);
+    });
+}
+
+void read_records(const GatewayParts& parts, WorkerPool& pool, Request request, Respond respond) {
+    auto reading = std::make_shared<Reading>(
+        Reading{std::move(request), std::move(respond), {}, kDefaultRecords, {}, {}});
+    const auto partition = number_parameter(reading->request, "partition", 0,
+                                            std::numeric_limits<std::int32_t>::max());
+    if (!partition) return refuse(*reading, partition.error(), 400);
+    const auto limit = number_parameter(reading->request, "limit", kDefaultRecords, kMaxRecords);
+    if (!limit) return refuse(*reading, limit.error(), 400);
+    reading->limit = static_cast<std::size_t>(*limit);
+    reading->origin = {reading->request.segments[2],
+                       Partition{static_cast<std::int32_t>(*partition)}};
+    parts.transport.watermarks(reading->origin, [&parts, &pool,
+                                                 reading](const Result<Watermarks>& log) {
+        if (!log)
+            return refuse(*reading, log.error(), log.error().code == ErrorCode::kInvalid ? 404 : 0);
+        reading->log = *log;
+        const auto from = resolve_offset(*reading);
+        if (!from) return refuse(*reading, from.error(), 400);
+        reading->from = *from;
+        read_batch(parts, pool, reading);
+    });
+}
+
+}  // namespace millrace::gateway
