@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "transport/embedded/directory.hpp"
 
 namespace millrace::embedded {
 namespace {
@@ -71,12 +72,7 @@ Result<OpenedLog> LogStore::open(const std::vector<TopicSpec>& topics) {
 }
 
 Result<void> LogStore::open_catalog() {
-    std::error_code error;
-    std::filesystem::create_directories(options_.directory, error);
-    if (error) {
-        return fail(ErrorCode::kIo,
-                    fmt::format("{}: cannot be created: {}", options_.directory, error.message()));
-    }
+    if (auto made = make_directory(options_.directory); !made) return made;
     auto catalog = Catalog::open(options_.directory + "/catalog.db", options_.vfs);
     if (!catalog) return catalog.error();
     catalog_ = std::move(*catalog);

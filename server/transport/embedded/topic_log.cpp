@@ -9,6 +9,7 @@
 
 #include "core/log.hpp"
 #include "core/sqlite/files.hpp"
+#include "transport/embedded/directory.hpp"
 
 namespace millrace::embedded {
 namespace {
@@ -51,12 +52,7 @@ Result<std::unique_ptr<TopicLog>> TopicLog::open(Catalog& catalog, TopicOptions 
 }
 
 Result<void> TopicLog::load() {
-    std::error_code error;
-    std::filesystem::create_directories(options_.directory, error);
-    if (error) {
-        return fail(ErrorCode::kIo,
-                    fmt::format("{}: cannot be created: {}", options_.directory, error.message()));
-    }
+    if (auto made = make_directory(options_.directory); !made) return made;
     auto known = catalog_.segments(options_.name);
     if (!known) return known.error();
     segments_.clear();

@@ -3,36 +3,25 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "support/temporary_directory.hpp"
 #include "transport/embedded/log_store.hpp"
 
 namespace millrace::embedded {
 
-class TemporaryDirectory {
+class LogDirectory {
 public:
-    TemporaryDirectory() {
-        std::string path =
-            (std::filesystem::temp_directory_path() / "millrace-embedded-XXXXXX").string();
-        if (::mkdtemp(path.data()) == nullptr) throw std::runtime_error("no temporary directory");
-        path_ = path;
-    }
-    ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-
-    std::string log() const { return (path_ / "log").string(); }
+    std::string log() const { return directory_.path() + "/log"; }
     // The topic's segments, oldest first.
     std::vector<std::filesystem::path> segments(const std::string& topic) const {
         std::vector<std::filesystem::path> files;
-        for (const auto& file : std::filesystem::directory_iterator(path_ / "log" / topic)) {
+        for (const auto& file : std::filesystem::directory_iterator(log() + "/" + topic)) {
             if (file.path().extension() == ".seg") files.push_back(file.path());
         }
         std::ranges::sort(files);
@@ -40,7 +29,7 @@ public:
     }
 
 private:
-    std::filesystem::path path_;
+    millrace::testing::TemporaryDirectory directory_;
 };
 
 inline TopicSpec topic_spec(std::string name, int partitions = 1) {
@@ -50,13 +39,14 @@ inline TopicSpec topic_spec(std::string name, int partitions = 1) {
     return spec;
 }
 
-class EmbeddedStoreTest : public testing::Test {
+class EmbeddedStoreTest : public ::testing::Test {
 protected:
     static constexpr Timestamp kStart{std::chrono::hours(24 * 365 * 50)};
 
     std::unique_ptr<LogStore> make_store() {
         StoreOptions options;
         options.directory = directory_.log();
+        options.vfs = vfs_;
         options.limits = limits_;
         options.free_bytes = [this] { return free_bytes_; };
         return std::make_unique<LogStore>(std::move(options));
@@ -101,7 +91,8 @@ protected:
         return values;
     }
 
-    TemporaryDirectory directory_;
+    LogDirectory directory_;
+    std::string vfs_;
     EmbeddedSection limits_;
     std::uint64_t free_bytes_ = 1ULL << 40;
     std::unique_ptr<LogStore> store_;

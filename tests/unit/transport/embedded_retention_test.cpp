@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 class EmbeddedRetention : public EmbeddedStoreTest {
 protected:

@@ -12,8 +12,8 @@
 namespace millrace::embedded {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 using EmbeddedStore = EmbeddedStoreTest;
 
@@ -182,8 +182,8 @@ TEST_F(EmbeddedStore, committed_offsets_are_kept_apart_by_group_and_partition) {
     std::map<std::string, std::int64_t> found;
     for (const auto& offset : opened_.offsets)
         found[offset.group + " " + to_string(offset.origin)] = offset.position.value;
-    EXPECT_THAT(found, ElementsAre(testing::Pair("a t/0", 9), testing::Pair("a t/1", 3),
-                                   testing::Pair("b t/0", 2)));
+    EXPECT_THAT(found, ElementsAre(::testing::Pair("a t/0", 9), ::testing::Pair("a t/1", 3),
+                                   ::testing::Pair("b t/0", 2)));
 }
 
 // The file may not grow: the write fails as on a disk that gives up, and works again afterwards.

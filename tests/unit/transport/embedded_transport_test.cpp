@@ -10,7 +10,7 @@
 namespace millrace {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 using Results = std::vector<Result<RecordPosition>>;
 
@@ -42,7 +42,7 @@ public:
     std::function<void()> let_go;
 };
 
-class EmbeddedTransportTest : public testing::Test {
+class EmbeddedTransportTest : public ::testing::Test {
 protected:
     ~EmbeddedTransportTest() override {
         consumers_.clear();
@@ -95,7 +95,7 @@ protected:
     AsioRuntime runtime_;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_ =
         boost::asio::make_work_guard(runtime_.context());
-    embedded::TemporaryDirectory directory_;
+    embedded::LogDirectory directory_;
     EmbeddedSection limits_;
     std::atomic<std::uint64_t> free_bytes_{1ULL << 40};
     std::unique_ptr<EmbeddedTransport> transport_;

@@ -1,0 +1,87 @@
+// WatchedVfs: the operating system's file system for SQLite, with an eye on what is written and not
+// yet durable, and with syncs that can be made to fail.
+//
+// Made once for a program and never removed; one thread at a time.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <new>
+#include <set>
+#include <string>
+
+namespace millrace::testing {
+
+class WatchedVfs {
+public:
+    static constexpr const char* kName = "watched";
+
+    static WatchedVfs& instance() {
+        static WatchedVfs vfs;
+        return vfs;
+    }
+
+    // Files with bytes that a power cut would take.
+    std::set<std::string> unsynced;
+    std::string failing;  // syncs fail of files with this in their names; empty: none
+    int syncs = 0;
+
+private:
+    struct File {
+        sqlite3_file base;
+        sqlite3_io_methods methods;  // the real ones, with ours in front
+        const sqlite3_io_methods* real;
+        const char* name;
+    };
+
+    WatchedVfs() {
+        sqlite3_vfs* real = sqlite3_vfs_find(nullptr);
+        vfs_ = *real;
+        vfs_.zName = kName;
+        real_open_ = real->xOpen;
+        // The real file stands first, so that all its own methods find what they expect.
+        real_size_ = real->szOsFile;
+        vfs_.szOsFile = real_size_ + static_cast<int>(sizeof(File));
+        vfs_.xOpen = &WatchedVfs::open;
+        sqlite3_vfs_register(&vfs_, 0);
+    }
+
+    static File& ours(sqlite3_file* file) {
+        return *std::launder(
+            reinterpret_cast<File*>(reinterpret_cast<char*>(file) + instance().real_size_));
+    }
+
+    static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
+                    int* out_flags) {
+        const int code = instance().real_open_(vfs, name, file, flags, out_flags);
+        if (code != SQLITE_OK || file->pMethods == nullptr) return code;
+        File* extra = new (reinterpret_cast<char*>(file) + instance().real_size_) File{};
+        extra->real = file->pMethods;
+        extra->methods = *file->pMethods;
+        extra->methods.xWrite = &WatchedVfs::write;
+        extra->methods.xSync = &WatchedVfs::sync;
+        extra->name = name == nullptr ? "" : name;
+        file->pMethods = &extra->methods;
+        return SQLITE_OK;
+    }
+
+    static int write(sqlite3_file* file, const void* bytes, int count, sqlite3_int64 offset) {
+        instance().unsynced.insert(ours(file).name);
+        return ours(file).real->xWrite(file, bytes, count, offset);
+    }
+
+    static int sync(sqlite3_file* file, int flags) {
+        ++instance().syncs;
+        const std::string& failing = instance().failing;
+        const std::string name = ours(file).name;
+        if (!failing.empty() && name.find(failing) != std::string::npos) return SQLITE_IOERR_FSYNC;
+        instance().unsynced.erase(name);
+        return ours(file).real->xSync(file, flags);
+    }
+
+    sqlite3_vfs vfs_{};
+    int (*real_open_)(sqlite3_vfs*, const char*, sqlite3_file*, int, int*) = nullptr;
+    int real_size_ = 0;
+};
+
+}  // namespace millrace::testing
