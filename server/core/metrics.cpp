@@ -1,28 +1,83 @@
 #include "core/metrics.hpp"
 
-#include <dirent.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <fstream>
+#include <iterator>
 #include <mutex>
-#include <sstream>
+#include <utility>
+
+#include "core/process_metrics.hpp"
 
 namespace millrace {
 namespace {
 
-// 100 us to 60 s.
-const std::vector<double> kSeconds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                   0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30,    60};
+using SeriesKey = std::pair<std::string, Labels>;
 
-class RegisteredCounter final : public Counter {
+// Of one kind of instrument: its series, and how many handles each has.
+template <class Instrument>
+class SeriesTable {
 public:
-    explicit RegisteredCounter(prometheus::Counter& counter) : counter_(counter) {}
+    struct Series {
+        prometheus::Family<Instrument>* family = nullptr;
+        Instrument* instrument = nullptr;
+        std::size_t handles = 0;
+    };
+
+    template <class... Arguments>
+    Instrument& acquire(prometheus::Family<Instrument>& family, const SeriesKey& key,
+                        const Arguments&... arguments) {
+        std::lock_guard lock(mutex_);
+        Series& series = series_[key];
+        if (series.instrument == nullptr) {
+            const prometheus::Labels labels(key.second.begin(), key.second.end());
+            series = {&family, &family.Add(labels, arguments...), 0};
+        }
+        ++series.handles;
+        return *series.instrument;
+    }
+
+    void release(const SeriesKey& key) {
+        std::lock_guard lock(mutex_);
+        const auto found = series_.find(key);
+        if (--found->second.handles > 0) return;
+        found->second.family->Remove(found->second.instrument);
+        series_.erase(found);
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<SeriesKey, Series> series_;
+};
+
+// Keeps its series alive.
+template <class Instrument>
+class SeriesHandle {
+public:
+    template <class... Arguments>
+    SeriesHandle(SeriesTable<Instrument>& table, prometheus::Family<Instrument>& family,
+                 SeriesKey key, const Arguments&... arguments)
+        : table_(table),
+          key_(std::move(key)),
+          instrument_(table.acquire(family, key_, arguments...)) {}
+    ~SeriesHandle() { table_.release(key_); }
+    SeriesHandle(const SeriesHandle&) = delete;
+    SeriesHandle& operator=(const SeriesHandle&) = delete;
+
+    Instrument& get() const { return instrument_; }
+
+private:
+    SeriesTable<Instrument>& table_;
+    SeriesKey key_;
+    Instrument& instrument_;
+};
+
+class CounterHandle final : public Counter {
+public:
+    explicit CounterHandle(prometheus::Counter& counter) : counter_(counter) {}
     void add(double amount) override { counter_.Increment(amount); }
     double value() const override { return counter_.Value(); }
 
@@ -30,144 +85,71 @@ private:
     prometheus::Counter& counter_;
 };
 
-// Takes its series out of the family when it goes.
-class RegisteredGauge final : public Gauge {
+class GaugeHandle final : public Gauge {
 public:
-    RegisteredGauge(prometheus::Family<prometheus::Gauge>& family, const Labels& labels) : family_(family), gauge_(family.Add(labels)) {}
-    ~RegisteredGauge() override { family_.Remove(&gauge_); }
-    void set(double value) override { gauge_.Set(value); }
-    void add(double amount) override { gauge_.Increment(amount); }
-    double value() const override { return gauge_.Value(); }
+    template <class... Arguments>
+    explicit GaugeHandle(Arguments&&... arguments)
+        : series_(std::forward<Arguments>(arguments)...) {}
+    void set(double value) override { series_.get().Set(value); }
+    void add(double amount) override { series_.get().Increment(amount); }
+    double value() const override { return series_.get().Value(); }
 
 private:
-    prometheus::Family<prometheus::Gauge>& family_;
-    prometheus::Gauge& gauge_;
+    SeriesHandle<prometheus::Gauge> series_;
 };
 
-class RegisteredHistogram final : public Histogram {
+class HistogramHandle final : public Histogram {
 public:
-    RegisteredHistogram(prometheus::Family<prometheus::Histogram>& family, const Labels& labels, const std::vector<double>& bounds)
-        : family_(family), histogram_(family.Add(labels, bounds)) {}
-    ~RegisteredHistogram() override { family_.Remove(&histogram_); }
-    void observe(double value) override { histogram_.Observe(value); }
+    template <class... Arguments>
+    explicit HistogramHandle(Arguments&&... arguments)
+        : series_(std::forward<Arguments>(arguments)...) {}
+    void observe(double value) override { series_.get().Observe(value); }
 
 private:
-    prometheus::Family<prometheus::Histogram>& family_;
-    prometheus::Histogram& histogram_;
+    SeriesHandle<prometheus::Histogram> series_;
 };
 
-using Series = std::pair<std::string, Labels>;
-
-double cpu_seconds() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-double resident_bytes() {
-    std::ifstream file("/proc/self/statm");
-    double total = 0;
-    double resident = 0;
-    file >> total >> resident;
-    return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-double open_files() {
-    DIR* directory = opendir("/proc/self/fd");
-    if (directory == nullptr) return 0;
-    double count = -3;  // ".", ".." and the directory itself
-    while (readdir(directory) != nullptr) ++count;
-    closedir(directory);
-    return count;
-}
-
-// Seconds since 1970: the boot's, and field 22 of /proc/self/stat in clock ticks after it (proc(5)).
-double start_time() {
-    std::ifstream stat("/proc/self/stat");
-    std::string text((std::istreambuf_iterator<char>(stat)), {});
-    std::istringstream fields(text.substr(text.rfind(')') + 2));
-    std::string field;
-    for (int i = 3; i <= 22; ++i) fields >> field;
-    const double ticks = field.empty() ? 0 : std::stod(field);
-    std::ifstream system("/proc/stat");
-    std::string word;
-    double boot = 0;
-    while (system >> word) {
-        if (word == "btime") system >> boot;
-    }
-    return boot + ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-void append_process(std::string& text) {
-    const auto line = [&](const char* name, const char* type, const char* help, double value) {
-        std::ostringstream out;
-        out.precision(15);
-        out << "# HELP " << name << ' ' << help << "\n# TYPE " << name << ' ' << type << '\n' << name << ' ' << value << '\n';
-        text += out.str();
-    };
-    line("process_cpu_seconds_total", "counter", "User and system CPU time in seconds", cpu_seconds());
-    line("process_resident_memory_bytes", "gauge", "Resident memory", resident_bytes());
-    line("process_open_fds", "gauge", "Open file descriptors", open_files());
-    line("process_start_time_seconds", "gauge", "Start of the process since 1970", start_time());
+std::vector<double> default_bounds() {
+    return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+            0.1,    0.25,    0.5,    1,     2.5,    5,     10,   30,    60};
 }
 
 }  // namespace
 
 struct Metrics::Impl {
-    prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
-    std::mutex mutex;
-    std::map<Series, std::shared_ptr<Counter>> counters;
-    std::map<Series, std::weak_ptr<Gauge>> gauges;
-    std::map<Series, std::weak_ptr<Histogram>> histograms;
-    std::map<std::string, std::string> help;  // of the first call for a name
-
-    const std::string& help_of(const std::string& name, const std::string& given) { return help.emplace(name, given).first->second; }
-
-    template <class Instrument, class Make>
-    std::shared_ptr<Instrument> shared(std::map<Series, std::weak_ptr<Instrument>>& known, const std::string& name, const Labels& labels, Make make) {
-        const std::lock_guard lock(mutex);
-        auto& slot = known[{name, labels}];
-        if (auto there = slot.lock()) return there;
-        // The old series is removed before a new one of the same labels is made: the family would give the old one out again.
-        std::shared_ptr<Instrument> made = make();
-        slot = made;
-        return made;
-    }
+    prometheus::Registry registry;
+    SeriesTable<prometheus::Gauge> gauges;
+    SeriesTable<prometheus::Histogram> histograms;
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+
 Metrics::~Metrics() = default;
 
-std::shared_ptr<Counter> Metrics::counter(const std::string& name, const std::string& help, const Labels& labels) {
-    const std::lock_guard lock(impl_->mutex);
-    auto& slot = impl_->counters[{name, labels}];
-    if (!slot) {
-        auto& family = prometheus::BuildCounter().Name(name).Help(impl_->help_of(name, help)).Register(impl_->registry);
-        slot = std::make_shared<RegisteredCounter>(family.Add(labels));
-    }
-    return slot;
+std::shared_ptr<Counter> Metrics::counter(const std::string& name, const std::string& help,
+                                          const Labels& labels) {
+    auto& family = prometheus::BuildCounter().Name(name).Help(help).Register(impl_->registry);
+    return std::make_shared<CounterHandle>(family.Add({labels.begin(), labels.end()}));
 }
 
-std::shared_ptr<Gauge> Metrics::gauge(const std::string& name, const std::string& help, const Labels& labels) {
-    return impl_->shared(impl_->gauges, name, labels, [&] {
-        auto& family = prometheus::BuildGauge().Name(name).Help(impl_->help_of(name, help)).Register(impl_->registry);
-        return std::make_shared<RegisteredGauge>(family, labels);
-    });
+std::shared_ptr<Gauge> Metrics::gauge(const std::string& name, const std::string& help,
+                                      const Labels& labels) {
+    auto& family = prometheus::BuildGauge().Name(name).Help(help).Register(impl_->registry);
+    return std::make_shared<GaugeHandle>(impl_->gauges, family, SeriesKey(name, labels));
 }
 
-std::shared_ptr<Histogram> Metrics::histogram(const std::string& name, const std::string& help, const Labels& labels,
-                                              std::vector<double> bounds) {
-    return impl_->shared(impl_->histograms, name, labels, [&] {
-        auto& family = prometheus::BuildHistogram().Name(name).Help(impl_->help_of(name, help)).Register(impl_->registry);
-        return std::make_shared<RegisteredHistogram>(family, labels, bounds.empty() ? kSeconds : bounds);
-    });
+std::shared_ptr<Histogram> Metrics::histogram(const std::string& name, const std::string& help,
+                                              const Labels& labels, std::vector<double> bounds) {
+    if (bounds.empty()) bounds = default_bounds();
+    auto& family = prometheus::BuildHistogram().Name(name).Help(help).Register(impl_->registry);
+    return std::make_shared<HistogramHandle>(impl_->histograms, family, SeriesKey(name, labels),
+                                             bounds);
 }
 
 std::string Metrics::text() const {
-    std::string text = prometheus::TextSerializer().Serialize(impl_->registry.Collect());
-    append_process(text);
-    return text;
+    std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
+    std::ranges::move(process_metrics(), std::back_inserter(families));
+    return prometheus::TextSerializer().Serialize(families);
 }
 
 }  // namespace millrace

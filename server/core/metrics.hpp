@@ -1,9 +1,10 @@
 // Metrics: counters, gauges and histograms, exposed in Prometheus' text format. prometheus-cpp is behind it and nowhere
 // else.
 //
-// Thread rule: any thread; an update is lock-free. Ownership: an instrument is a handle; when the last handle of a series
+// Thread rule: any thread; updates of counters and gauges are lock-free, a histogram locks its own series. Ownership: an instrument is a handle; when the last handle of a series
 // goes, the series vanishes (a gauge of a revoked partition must not linger). Counters made by `counter` stay for the
-// life of the registry, because a counter that vanishes breaks rate(). A handle must not outlive its Metrics.
+// life of the registry, because a counter that vanishes breaks rate(). A handle must not outlive its Metrics. Errors: a name
+// that is not Prometheus', or one name for two kinds of instrument, throws std::invalid_argument: a bug, found at start.
 #pragma once
 
 #include <map>
