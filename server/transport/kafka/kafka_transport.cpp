@@ -16,7 +16,7 @@ namespace millrace {
 namespace {
 
 constexpr milliseconds kQueryTimeout{5'000};
-constexpr milliseconds kBuryTimeout{5'000};
+constexpr milliseconds kBuryTimeout{1'500};
 constexpr milliseconds kBuryPoll{20};
 constexpr std::chrono::seconds kUnknownTopicRefresh{
     1};  // at most one question a second for topics nobody knows

@@ -31,8 +31,8 @@ public:
         KafkaSection section;
         section.brokers = environment("MILLRACE_TEST_BROKERS");
         section.create_topics = KafkaSection::CreateTopics::kAll;
-        // The least the broker allows: a static member that leaves is replaced only then.
-        section.properties = {{"session.timeout.ms", "6000"}, {"heartbeat.interval.ms", "300"}};
+        // Short: a static member that leaves is replaced only when its session has expired.
+        section.properties = {{"session.timeout.ms", "2000"}, {"heartbeat.interval.ms", "200"}};
         return std::make_unique<KafkaTransport>(runtime_, section,
                                                 "installation" + std::to_string(member));
     }

@@ -50,6 +50,8 @@ public:
     Capabilities capabilities() const override {
         Capabilities limited;
         limited.refuses_large_records = false;
+        limited.start_at_time = false;
+        limited.commits_while_revoking = false;
         return limited;
     }
     std::unique_ptr<Transport> make(int) override {

@@ -32,8 +32,10 @@ struct Capabilities {
     bool rebalance = true;  // several members of one group
     bool members_share_transport =
         false;  // they are consumers of one Transport; else each has a Transport of its own
-    bool restart = true;                // a Transport made anew finds what the one before it wrote
-    bool refuses_large_records = true;  // above the topic's limit, 1 MiB by default
+    bool restart = true;                 // a Transport made anew finds what the one before it wrote
+    bool refuses_large_records = true;   // above the topic's limit, 1 MiB by default
+    bool start_at_time = true;           // knows which record was the first after a time
+    bool commits_while_revoking = true;  // takes commits of partitions that are being given up
 };
 
 // One log that transports are made for; it lives as long as a test.
