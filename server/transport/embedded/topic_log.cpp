@@ -267,10 +267,15 @@ Result<std::vector<Chunk>> TopicLog::read(Partition partition, Offset from, Read
     const auto above = std::ranges::upper_bound(
         segments_, from, {}, [&](const Entry& entry) { return entry.about.base(partition); });
     if (above == segments_.begin()) return gap(partition, from);
-    auto segment = open_segment(*std::prev(above));
+    Entry& entry = *std::prev(above);
+    auto segment = open_segment(entry);
     if (!segment) return segment.error();
     auto chunks = (*segment)->read(partition, from, limit);
-    if (!chunks) return chunks;
+    if (!chunks) {
+        // The next try sees the file anew: it may have been put right.
+        if (&entry != &segments_.back()) entry.segment.reset();
+        return chunks;
+    }
     Offset expected = from;
     for (const Chunk& chunk : *chunks) {
         if (chunk.base > expected) return gap(partition, expected);

@@ -66,6 +66,12 @@ protected:
         EXPECT_TRUE(run_until([&] { return opened.has_value(); }));
         return *opened;
     }
+    void close() {
+        bool closed = false;
+        transport_->close([&] { closed = true; });
+        ASSERT_TRUE(run_until([&] { return closed; }));
+        transport_.reset();
+    }
     std::vector<OutgoingRecord> records(int count, std::size_t bytes = 10) const {
         std::vector<OutgoingRecord> records(static_cast<std::size_t>(count));
         for (OutgoingRecord& record : records) {
@@ -158,6 +164,28 @@ TEST_F(EmbeddedTransportTest, a_reader_that_lags_behind_the_tail_catches_up_with
         ASSERT_EQ(listener.offsets[i], static_cast<std::int64_t>(i));
 }
 
+TEST_F(EmbeddedTransportTest, a_damaged_segment_holds_its_partition_until_it_is_put_right) {
+    limits_.segment_bytes = 1;
+    ASSERT_TRUE(open({embedded::topic_spec("t")}));
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(publish(records(1)).at(0));
+    close();
+    const auto damaged = directory_.segments("t").at(1);
+    std::filesystem::copy_file(damaged, damaged.string() + ".copy");
+    std::filesystem::resize_file(damaged, 1'000);
+    ASSERT_TRUE(open({embedded::topic_spec("t")}));
+    OffsetListener listener;
+    subscribe(listener);
+    ASSERT_TRUE(run_until([&] { return transport_->trouble().has_value(); }));
+    EXPECT_THAT(*transport_->trouble(), HasSubstr("t/0 is held"));
+    EXPECT_THAT(*transport_->trouble(), HasSubstr(damaged.filename().string()));
+    EXPECT_EQ(listener.offsets, (std::vector<std::int64_t>{0}));
+    std::filesystem::copy_file(damaged.string() + ".copy", damaged,
+                               std::filesystem::copy_options::overwrite_existing);
+    ASSERT_TRUE(run_until([&] { return listener.offsets.size() == 3; }));
+    EXPECT_EQ(listener.offsets, (std::vector<std::int64_t>{0, 1, 2}));
+    EXPECT_EQ(transport_->trouble(), std::nullopt);
+}
+
 TEST_F(EmbeddedTransportTest, partitions_are_handed_over_only_after_their_reader_has_let_go) {
     ASSERT_TRUE(open({embedded::topic_spec("t", 2)}));
     OffsetListener first;
@@ -200,10 +228,7 @@ TEST_F(EmbeddedTransportTest, readers_are_given_the_partitions_that_a_topic_has_
 
 TEST_F(EmbeddedTransportTest, a_log_that_cannot_be_opened_says_why_and_can_be_tried_again) {
     ASSERT_TRUE(open({embedded::topic_spec("t", 2)}));
-    bool closed = false;
-    transport_->close([&] { closed = true; });
-    ASSERT_TRUE(run_until([&] { return closed; }));
-    transport_.reset();
+    close();
     const auto shrunk = open({embedded::topic_spec("t", 1)});
     ASSERT_FALSE(shrunk);
     ASSERT_TRUE(transport_->trouble().has_value());
