@@ -103,7 +103,7 @@ def expected(zone_name, start, rule):
 
 def main():
     driver = sys.argv[1]
-    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 400
+    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 250
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 20260131
     source = random.Random(seed)
     asked = [random_case(source) for _ in range(cases)]

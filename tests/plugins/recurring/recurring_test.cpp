@@ -1,0 +1,306 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <millrace/testing.hpp>
+
+namespace millrace {
+namespace {
+
+using testing::HasSubstr;
+
+using Fields = std::map<std::string, std::string>;
+
+EventSpec event(std::string type, std::string time, Fields fields, std::string task = "42") {
+    EventSpec spec = task_event(std::move(type), "7", std::move(task));
+    spec.time = parse_time(time);
+    spec.fields = std::move(fields);
+    return spec;
+}
+
+// Nothing counts as older than the first start.
+const Harness::Texts kFresh{{"settle", "0s"}};
+
+const Fields kRent{
+    {"title", "Pay rent"}, {"recurrence_rule", "monthly"}, {"due", "2026-01-31T09:00:00Z"}};
+
+Fields with(Fields fields, const Fields& more) {
+    for (const auto& [name, value] : more) fields[name] = value;
+    return fields;
+}
+
+// The task_data of the only event that was published since the last call.
+Json taken(Harness& harness) {
+    EXPECT_EQ(harness.published().size(), 1U);
+    if (harness.published().size() != 1) return {};
+    Json event = harness.published().front().event;
+    harness.published().clear();
+    return event;
+}
+
+std::string due_of(const Json& event) {
+    return std::string(event.find("task_data")->text_or("due_date", "none"));
+}
+
+TEST(Recurring, the_next_task_follows_a_completed_one) {
+    Harness harness(kFresh);
+    const auto spec = event("completed", "2026-01-30T08:00:00Z",
+                            with(kRent, {{"description", "by transfer"},
+                                         {"priority", "high"},
+                                         {"tags", R"(["home","money"])"}}));
+    ASSERT_EQ(harness.send(spec).kind, MILLRACE_ACK);
+    EXPECT_EQ(harness.published().front().topic, "task-events");
+    EXPECT_EQ(harness.published().front().key, "7");
+    const Json next = taken(harness);
+    EXPECT_EQ(next.text_or("event_type", ""), "created");
+    EXPECT_EQ(next.text_or("user_id", ""), "7");
+    EXPECT_EQ(next.text_or("task_id", ""), "42~20260228T090000Z");
+    EXPECT_EQ(
+        next.find("task_data")->dump(),
+        R"({"title":"Pay rent","completed":false,"description":"by transfer","priority":"high",)"
+        R"("tags":["home","money"],"due_date":"2026-02-28T09:00:00Z",)"
+        R"("recurrence":{"rule":"monthly","anchor":"2026-01-31T09:00:00","series":"42"},"parent_task_id":"42"})");
+}
+
+TEST(Recurring, a_task_makes_one_next_task_however_often_it_is_completed) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z", kRent));
+    EXPECT_EQ(due_of(taken(harness)), "2026-02-28T09:00:00Z");
+    harness.send(event("updated", "2026-01-30T08:01:00Z", {{"completed", "false"}}));
+    harness.send(event("completed", "2026-01-30T08:02:00Z", kRent));
+    harness.send(event("completed", "2026-04-01T08:02:00Z", {{"recurrence_rule", "monthly"}}));
+    harness.restart();
+    harness.send(event("completed", "2026-01-30T08:00:00Z", kRent));
+    EXPECT_TRUE(harness.published().empty());
+    EXPECT_EQ(harness.counted("created"), 1);
+    EXPECT_EQ(harness.counted("again"), 3);
+}
+
+TEST(Recurring, the_chain_keeps_the_day_of_its_first_task) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z", kRent));
+    const Json february = taken(harness);
+    const std::string id(february.text_or("task_id", ""));
+    harness.send(
+        event("created", "2026-01-30T08:00:01Z", with(kRent, {{"due", due_of(february)}}), id));
+    EXPECT_TRUE(harness.published().empty());
+    harness.send(event("completed", "2026-02-28T08:00:00Z", {{"recurrence_rule", "monthly"}}, id));
+    const Json march = taken(harness);
+    EXPECT_EQ(due_of(march), "2026-03-31T09:00:00Z");
+    EXPECT_EQ(march.text_or("task_id", ""), "42~20260331T090000Z");
+    EXPECT_EQ(march.find("task_data")->text_or("parent_task_id", ""), id);
+}
+
+TEST(Recurring, the_anchor_in_an_event_carries_a_series_over_lost_state) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-02-28T08:00:00Z",
+                       with(kRent, {{"due", "2026-02-28T09:00:00Z"},
+                                    {"recurrence_anchor", "2026-01-31T09:00:00"},
+                                    {"recurrence_series", "42"}}),
+                       "42~20260228T090000Z"));
+    EXPECT_EQ(taken(harness).text_or("task_id", ""), "42~20260331T090000Z");
+}
+
+TEST(Recurring, due_and_rule_may_be_known_from_earlier_events_only) {
+    Harness harness(kFresh);
+    harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+    harness.send(event("updated", "2026-01-02T08:00:00Z", {{"due", "2026-01-15T10:00:00Z"}}));
+    harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
+    const Json next = taken(harness);
+    EXPECT_EQ(due_of(next), "2026-02-15T10:00:00Z");
+    EXPECT_EQ(next.find("task_data")->text_or("title", ""), "Pay rent");
+}
+
+TEST(Recurring, an_older_event_that_comes_late_changes_nothing) {
+    Harness harness(kFresh);
+    harness.send(
+        event("updated", "2026-01-02T08:00:00Z", with(kRent, {{"due", "2026-01-15T10:00:00Z"}})));
+    harness.send(event("created", "2026-01-01T08:00:00Z",
+                       {{"due", "2026-01-01T00:00:00Z"}, {"title", "Rent"}}));
+    harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
+    EXPECT_EQ(due_of(taken(harness)), "2026-02-15T10:00:00Z");
+}
+
+TEST(Recurring, without_any_due_the_completion_is_the_start) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-11-23T03:22:10.2Z",
+                       {{"recurrence_rule", "FREQ=WEEKLY;BYDAY=MO"}}));
+    EXPECT_EQ(due_of(taken(harness)), "2026-11-30T03:22:10Z");
+}
+
+TEST(Recurring, a_late_completion_skips_what_is_past_unless_every_occurrence_is_wanted) {
+    const auto late = event("completed", "2026-11-23T03:21:00Z", kRent);
+    Harness skipping(kFresh);
+    skipping.send(late);
+    EXPECT_EQ(due_of(taken(skipping)), "2026-11-30T09:00:00Z");
+    Harness every({{"catch_up", "every"}, {"settle", "0s"}});
+    every.send(late);
+    EXPECT_EQ(due_of(taken(every)), "2026-02-28T09:00:00Z");
+}
+
+TEST(Recurring, the_local_time_of_the_zone_is_kept) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-03-26T08:00:00Z",
+                       {{"recurrence_rule", "weekly"},
+                        {"recurrence_timezone", "Europe/Paris"},
+                        {"due", "2026-03-27T08:00:00Z"}}));
+    const Json next = taken(harness);
+    EXPECT_EQ(due_of(next), "2026-04-03T07:00:00Z");
+    EXPECT_EQ(next.find("task_data")->find("recurrence")->text_or("timezone", ""), "Europe/Paris");
+}
+
+TEST(Recurring, an_unknown_zone_is_said_and_the_default_taken) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z",
+                       with(kRent, {{"recurrence_timezone", "Mars/Phobos"}})));
+    EXPECT_EQ(due_of(taken(harness)), "2026-02-28T09:00:00Z");
+    EXPECT_EQ(harness.counted("unknown_zones"), 1);
+    EXPECT_THAT(harness.logs().front(), HasSubstr("Mars/Phobos"));
+}
+
+TEST(Recurring, a_series_ends_with_its_end_date) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z",
+                       with(kRent, {{"recurrence_until", "2026-02-27"}})));
+    EXPECT_TRUE(harness.published().empty());
+    EXPECT_EQ(harness.counted("ended"), 1);
+    EXPECT_EQ(harness.query("series"), R"({"items":[]})");
+}
+
+TEST(Recurring, a_count_holds_over_the_chain) {
+    Harness harness(kFresh);
+    std::string id = "42";
+    Fields fields{{"recurrence_rule", "FREQ=DAILY;COUNT=3"}, {"due", "2026-01-01T09:00:00Z"}};
+    for (const char* due : {"2026-01-02T09:00:00Z", "2026-01-03T09:00:00Z"}) {
+        harness.send(event("completed", "2026-01-01T08:00:00Z", fields, id));
+        const Json next = taken(harness);
+        EXPECT_EQ(due_of(next), due);
+        id = std::string(next.text_or("task_id", ""));
+        fields = {};
+    }
+    harness.send(event("completed", "2026-01-01T08:00:00Z", fields, id));
+    EXPECT_TRUE(harness.published().empty());
+}
+
+TEST(Recurring, a_deleted_task_goes_on_no_more) {
+    Harness harness(kFresh);
+    harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+    harness.send(event("deleted", "2026-01-02T08:00:00Z", {}));
+    harness.send(event("completed", "2026-01-03T08:00:00Z", kRent));
+    EXPECT_TRUE(harness.published().empty());
+    harness.send(event("created", "2026-01-04T08:00:00Z", kRent));
+    harness.send(event("completed", "2026-01-05T08:00:00Z", {}));
+    EXPECT_EQ(harness.published().size(), 1U);
+}
+
+TEST(Recurring, a_rule_that_was_taken_away_is_gone) {
+    for (const char* value :
+         {R"({"task_data":{"recurring_pattern":null,"title":"x"}})",
+          R"({"data":{"recurrence_rule":"none"}})", R"({"is_recurring":false})"}) {
+        Harness harness(kFresh);
+        harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+        EventSpec update = event("updated", "2026-01-02T08:00:00Z", {});
+        update.value = value;
+        harness.send(update);
+        harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
+        EXPECT_TRUE(harness.published().empty()) << value;
+    }
+}
+
+TEST(Recurring, a_rule_that_changes_begins_anew) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z", kRent));
+    const std::string id(taken(harness).text_or("task_id", ""));
+    harness.send(event("updated", "2026-02-01T08:00:00Z", {{"recurrence_rule", "weekly"}}, id));
+    harness.send(event("completed", "2026-02-20T08:00:00Z", {}, id));
+    EXPECT_EQ(due_of(taken(harness)), "2026-03-07T09:00:00Z");
+}
+
+TEST(Recurring, rules_that_are_custom_or_not_understood_make_nothing_and_are_counted) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z", {{"recurrence_rule", "custom"}}, "1"));
+    harness.send(
+        event("completed", "2026-01-30T08:00:00Z", {{"recurrence_rule", "whenever"}}, "2"));
+    harness.send(event("completed", "2026-01-30T08:00:00Z", {}, "3"));
+    EXPECT_TRUE(harness.published().empty());
+    EXPECT_EQ(harness.counted("custom_rules"), 1);
+    EXPECT_EQ(harness.counted("refused_rules"), 1);
+    EXPECT_THAT(harness.logs().back(), HasSubstr("whenever"));
+}
+
+TEST(Recurring, events_without_user_or_task_are_ignored) {
+    Harness harness(kFresh);
+    EXPECT_EQ(harness.send({.type = "completed", .task = "42"}).kind, MILLRACE_IGNORE);
+    EXPECT_EQ(harness.send({.type = "completed", .user = "7"}).kind, MILLRACE_IGNORE);
+    EXPECT_EQ(harness.send(event("viewed", "2026-01-30T08:00:00Z", kRent)).kind, MILLRACE_ACK);
+}
+
+TEST(Recurring, tasks_of_two_users_with_one_id_are_two) {
+    Harness harness(kFresh);
+    EventSpec spec = event("completed", "2026-01-30T08:00:00Z", kRent);
+    harness.send(spec);
+    spec.user = "8";
+    harness.send(spec);
+    EXPECT_EQ(harness.published().size(), 2U);
+}
+
+// The harness starts on 2026-02-10 at 08:00.
+TEST(Recurring, a_completion_from_before_the_first_start_waits_for_later_news) {
+    Harness harness;
+    harness.send(event("completed", "2026-01-30T08:00:00Z", kRent, "1"));
+    harness.send(event("completed", "2026-01-30T08:00:00Z", kRent, "2"));
+    harness.send(event("completed", "2026-01-30T08:00:00Z", kRent, "3"));
+    harness.send(event("updated", "2026-01-30T07:00:00Z", {{"title", "Rent"}}, "1"));
+    harness.send(event("updated", "2026-01-30T09:00:00Z", {{"completed", "false"}}, "2"));
+    harness.send(event("deleted", "2026-01-30T09:00:00Z", {}, "3"));
+    EXPECT_TRUE(harness.published().empty());
+    harness.advance(std::chrono::milliseconds(1'500));
+    harness.send(event("updated", "2026-01-30T09:00:00Z", {{"title", "Other"}}, "4"));
+    harness.advance(std::chrono::milliseconds(1'500));
+    EXPECT_TRUE(harness.published().empty()) << "the old records had not ended";
+    harness.advance(std::chrono::seconds(2));
+    const Json next = taken(harness);
+    EXPECT_EQ(next.text_or("task_id", ""), "1~20260228T090000Z");
+    EXPECT_EQ(next.find("task_data")->text_or("title", ""), "Pay rent");
+    EXPECT_EQ(harness.counted("superseded"), 1);
+    EXPECT_TRUE(harness.timers().empty());
+}
+
+TEST(Recurring, a_completion_after_the_first_start_does_not_wait) {
+    Harness harness;
+    harness.send(event("completed", "2026-02-10T08:00:00Z", kRent));
+    EXPECT_EQ(harness.published().size(), 1U);
+}
+
+TEST(Recurring, the_series_of_a_user_are_listed_with_what_comes_next) {
+    Harness harness(kFresh);
+    harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+    EXPECT_EQ(
+        harness.query("series", {{"user", "7"}}),
+        R"({"items":[{"user":"7","series":"42","task":"42","title":"Pay rent","rule":"monthly","interval":1,)"
+        R"("timezone":"UTC","until":null,"due":"2026-01-31T09:00:00Z","next":"2026-02-28T09:00:00Z",)"
+        R"("problem":null}]})");
+    EXPECT_EQ(harness.query("series", {{"user", "8"}}), R"({"items":[]})");
+}
+
+TEST(Recurring, a_preview_shows_local_and_utc_with_notes) {
+    Harness harness(kFresh);
+    EXPECT_EQ(
+        harness.query("preview", {{"rule", "FREQ=DAILY;COUNT=2"},
+                                  {"start", "2026-03-28T02:30"},
+                                  {"zone", "Europe/Paris"},
+                                  {"count", "2"}}),
+        R"({"occurrences":[{"local":"2026-03-28T02:30:00","utc":"2026-03-28T01:30:00Z","note":null},)"
+        R"({"local":"2026-03-29T03:30:00","utc":"2026-03-29T01:30:00Z",)"
+        R"("note":"the clocks skip 2026-03-29T02:30:00: moved forward by the gap"}],"finished":true})");
+    EXPECT_THAT(
+        harness.query("preview", {{"rule", "monthly"}, {"start", "2026-01-31"}, {"count", "2"}}),
+        HasSubstr(R"("note":"a shorter month: its last day"}],"finished":false})"));
+    EXPECT_ANY_THROW(harness.query("preview", {{"rule", "whenever"}}));
+    EXPECT_ANY_THROW(
+        harness.query("preview", {{"rule", "daily"}, {"start", "2026-01-31T09:00:00Z"}}));
+    EXPECT_ANY_THROW(harness.query("preview", {{"rule", "daily"}, {"zone", "Mars/Phobos"}}));
+    EXPECT_ANY_THROW(harness.query("preview", {}));
+}
+
+}  // namespace
+}  // namespace millrace
