@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -56,6 +57,7 @@ struct Candidate {
     std::chrono::milliseconds patience{15'000};  // for each thing a test waits for
 };
 
+inline void PrintTo(const Candidate& candidate, std::ostream* out) { *out << candidate.name; }
 inline std::string candidate_name(const testing::TestParamInfo<Candidate>& info) {
     return info.param.name;
 }
