@@ -292,6 +292,12 @@ std::optional<std::string> Harness::sql(const std::string& select) {
     return found;
 }
 
+void Harness::change(const std::string& statement) {
+    if (sqlite3_exec(state_->database, statement.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK)
+        return;
+    throw std::runtime_error(statement + ": " + sqlite3_errmsg(state_->database));
+}
+
 Time Harness::now() const { return state_->now; }
 void Harness::set_now(Time now) { state_->now = now; }
 std::vector<Published>& Harness::published() { return state_->effects.published; }

@@ -207,7 +207,7 @@ void host_retry_after(millrace_host* host, std::uint32_t milliseconds) {
 }
 
 int host_origins(millrace_host* host, millrace_origin_callback each, void* context) {
-    for (Origin& origin : of(host).origins) {
+    for (TestOrigin& origin : of(host).origins) {
         origin.counts.struct_size = sizeof origin.counts;
         origin.counts.topic = to_abi(origin.topic);
         if (each(context, &origin.counts) != 0) break;

@@ -18,7 +18,7 @@ struct Effects {
     std::vector<Pushed> pushed;
 };
 
-struct Origin {
+struct TestOrigin {
     millrace_origin counts;
     std::string topic;
 };
@@ -51,7 +51,7 @@ struct Harness::State {
     Effects effects;
     std::vector<std::string> logs;
     std::map<std::string, double> counts;
-    std::vector<Origin> origins;
+    std::vector<TestOrigin> origins;
     std::map<std::pair<std::string, std::int32_t>, std::int64_t> next_offset;
 
     const EventSpec* event = nullptr;  // of the callback that runs

@@ -97,6 +97,29 @@ struct Call {
     std::string_view payload = {};  // comes back with the response
 };
 
+// What became of the records of one partition. Offsets of -1: none yet.
+struct Origin {
+    std::string topic;
+    std::int32_t partition;
+    std::int64_t first;
+    std::int64_t last;
+    std::int64_t acked;
+    std::int64_t skipped;
+    std::int64_t duplicates;
+    std::int64_t dead_lettered;
+
+    static Origin from(const millrace_origin& origin) {
+        return {std::string(to_view(origin.topic)),
+                origin.partition,
+                origin.first,
+                origin.last,
+                origin.acked,
+                origin.skipped,
+                origin.duplicates,
+                origin.dead_lettered};
+    }
+};
+
 // Decides an input that returned pending(). Any thread, any time; after the instance is gone it
 // does nothing. Copy it freely.
 class Completer {
@@ -142,6 +165,17 @@ public:
         using Callable = std::remove_reference_t<Each>;
         Rows<Callable> rows{each, nullptr};
         run(sql, &Rows<Callable>::take, &rows, parameters...);
+        if (rows.thrown) std::rethrow_exception(rows.thrown);
+    }
+    // The same for SQL whose parameters are known at run time only: to_value() makes them, and
+    // views what it is given.
+    template <std::invocable<const Row&> Each>
+    void query_values(std::string_view sql, Each&& each,
+                      std::span<const millrace_value> values) const {
+        using Callable = std::remove_reference_t<Each>;
+        Rows<Callable> rows{each, nullptr};
+        check(api_->exec(host_, to_abi(sql), values.data(), values.size(), &Rows<Callable>::take,
+                         &rows, nullptr));
         if (rows.thrown) std::rethrow_exception(rows.thrown);
     }
     // The first column of the first row. nullopt: no row, or NULL.
@@ -202,16 +236,15 @@ public:
     void push(const Event& event, std::string_view user, std::string_view data) const {
         check(api_->push(host_, &event.abi(), to_abi(user), to_abi(data)));
     }
-    // In on_query: calls `each(const millrace_origin&)` for every partition whose records this
-    // shard has seen.
-    template <std::invocable<const millrace_origin&> Each>
-    void origins(Each&& each) const {
-        using Callable = std::remove_reference_t<Each>;
-        const auto take = [](void* context, const millrace_origin* origin) {
-            (*static_cast<Callable*>(context))(*origin);
+    // In on_query: the partitions whose records this shard has seen.
+    std::vector<Origin> origins() const {
+        std::vector<Origin> all;
+        const auto take = [](void* to, const millrace_origin* origin) noexcept {
+            static_cast<std::vector<Origin>*>(to)->push_back(Origin::from(*origin));
             return 0;
         };
-        check(api_->origins(host_, take, &each));
+        check(api_->origins(host_, take, &all));
+        return all;
     }
     Completer completer() const { return {*api_, host_}; }
 

@@ -126,6 +126,9 @@ public:
     void set_now(Time now);
     // The first column of the first row of a SELECT, for checks. nullopt: no row, or NULL.
     std::optional<std::string> sql(const std::string& select);
+    // Runs a statement in the plugin's name, outside any input. Throws what SQLite or the server's
+    // rules say.
+    void change(const std::string& statement);
 
     std::vector<Published>& published();
     std::vector<Called>& calls();
