@@ -2,7 +2,8 @@
 //
 // yaml-cpp is behind it and nowhere else. Any file of ours that is YAML (millrace.yaml, envelope.yaml) is read through it.
 // Thread rule: one thread. Ownership: a cheap handle; the tree is shared. Errors: every reader throws ConfigError, whose
-// message is `file:line: key.path: what is wrong, what was expected`; `MappingReader` collects unknown keys.
+// message is `file:line: key.path: what is wrong, what was expected`, and never shows a secret or the value of a variable.
+// `MappingReader` (core/config/mapping_reader.hpp) collects them over a whole file, unknown keys too.
 #pragma once
 
 #include <chrono>
@@ -28,7 +29,7 @@ class ConfigNode {
 public:
     enum class Kind { kNull, kScalar, kSequence, kMapping };
 
-    // `${VAR}` and `${VAR:-default}` in scalars are expanded by `lookup` (null: not expanded). A syntax error, a duplicate key
+    // `${VAR}` and `${VAR:-default}` in scalars are expanded by `lookup` (null: not expanded), `$${` is `${`. A syntax error, a duplicate key
     // and an unset variable without default are ConfigErrors with file:line.
     using Lookup = std::optional<std::string> (*)(const std::string& name);
     static ConfigNode load_file(const std::string& path, Lookup lookup);
@@ -59,7 +60,8 @@ public:
     std::vector<std::pair<std::string, ConfigNode>> members() const;  // of a mapping, in file order
     std::optional<ConfigNode> find(std::string_view key) const;       // absent or null: nullopt
 
-    // Sets `dotted.path` to a scalar, making mappings on the way: `--set` and the environment. `origin` is what `where` says.
+    // Sets `dotted.path` to a scalar, or to a list for `[a, b]`, making mappings on the way: `--set` and the environment.
+    // `origin` is what `where` says. A key that is there may have dots; below kafka.properties the rest is one key.
     void set(std::string_view dotted_path, std::string_view value, const std::string& origin);
 
     // The subtree as JSON text: what a plugin receives. Scalars that were not quoted become numbers, booleans and null.
@@ -67,8 +69,9 @@ public:
 
     [[noreturn]] void error(const std::string& what) const;
 
-private:
     struct Impl;
+
+private:
     std::shared_ptr<Impl> impl_;
 };
 
