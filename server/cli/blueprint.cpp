@@ -1,0 +1,85 @@
+#include "cli/blueprint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "events/canonical.hpp"
+
+namespace millrace::cli {
+namespace {
+
+// `plugins` beside the executable, unless the configuration names directories.
+std::vector<std::string> plugin_directories(const ServerConfig& config) {
+    if (!config.server.plugin_dirs.empty()) return config.server.plugin_dirs;
+    std::error_code error;
+    const auto executable = std::filesystem::read_symlink("/proc/self/exe", error);
+    if (error) return {"plugins"};
+    const auto beside = executable.parent_path() / "plugins";
+    if (std::filesystem::exists(beside)) return {beside.string()};
+    return {(executable.parent_path().parent_path() / "lib/millrace/plugins").string()};
+}
+
+// `schemas` beside the configuration's folder.
+std::string schema_directory(const ServerConfig& config) {
+    if (!config.server.schema_dir.empty()) return config.server.schema_dir;
+    return (std::filesystem::absolute(config.file).parent_path().parent_path() / "schemas").lexically_normal().string();
+}
+
+}  // namespace
+
+Blueprint::Blueprint(const ConfigSource& source)
+    : config_(load_server_config(source)), schemas_(SchemaSet::load(schema_directory(config_))) {
+    reader_ = std::make_unique<EnvelopeReader>(ConfigNode::load_file(schema_directory(config_) + "/envelope.yaml", nullptr), schemas_,
+                                               topic_readings());
+    plugins_ = plugins::PluginSet::load(plugin_directories(config_), config_.server.data_dir + "/plugins");
+    make_handlers();
+}
+
+std::vector<TopicReading> Blueprint::topic_readings() const {
+    std::vector<TopicReading> readings;
+    std::string faults;
+    for (const auto& topic : config_.topics) {
+        if (!topic.schema.empty() && !schemas_.has_event(topic.schema)) {
+            faults += fmt::format("{}: topics.{}.schema: there is no schema '{}'; there are: {}\n", topic.origin, topic.name, topic.schema,
+                                  fmt::join(schemas_.names(), ", "));
+        }
+        readings.push_back({topic.name, topic.schema, topic.strict});
+    }
+    if (!faults.empty()) throw ConfigError(faults.substr(0, faults.size() - 1));
+    return readings;
+}
+
+void Blueprint::make_handlers() {
+    std::map<std::string, std::string> dead_letters;
+    for (const auto& topic : config_.topics) dead_letters[topic.name] = topic.dead_letter;
+    std::string faults;
+    for (const auto& section : config_.handlers) {
+        try {
+            handlers_.push_back({section, plugins_.make_factory(section), dead_letters});
+        } catch (const ErrorException& error) {
+            faults += std::string(error.what()) + "\n";
+        }
+    }
+    if (!faults.empty()) throw ConfigError(faults.substr(0, faults.size() - 1));
+}
+
+std::vector<TopicSpec> Blueprint::topics() const {
+    std::vector<TopicSpec> specs;
+    for (const auto& topic : config_.topics) {
+        specs.push_back({topic.name, topic.partitions, topic.retention, std::nullopt, false});
+        specs.push_back({topic.dead_letter, topic.partitions, std::nullopt, std::nullopt, true});
+    }
+    return specs;
+}
+
+Result<void> Blueprint::check_event(std::string_view topic, std::string_view event) const {
+    const auto declared = std::ranges::find(config_.topics, topic, &TopicSection::name);
+    if (declared == config_.topics.end()) {
+        return fail(ErrorCode::kNotFound, fmt::format("{}: not one of the configuration's topics", topic));
+    }
+    return check_canonical(schemas_, declared->schema, event);
+}
+
+}  // namespace millrace::cli

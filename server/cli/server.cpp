@@ -1,0 +1,160 @@
+#include "cli/server.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "cli/version.hpp"
+#include "engine/backoff.hpp"
+#include "transport/embedded/embedded_transport.hpp"
+#include "transport/kafka/kafka_transport.hpp"
+
+namespace millrace::cli {
+namespace {
+
+constexpr milliseconds kStopGrace{10'000};  // beyond the drain: for a handler that does not return
+
+std::string url_of(const ListenAddress& address) {
+    const bool v6 = address.host.find(':') != std::string::npos;
+    return fmt::format(v6 ? "http://[{}]:{}" : "http://{}:{}", address.host, address.port);
+}
+
+}  // namespace
+
+Server::Server(const Blueprint& blueprint)
+    : blueprint_(blueprint),
+      config_(blueprint.config()),
+      data_(config_.server.data_dir, runtime_.random()),
+      build_info_(metrics_.gauge("millrace_build_info", "1, with the version", {{"version", kVersion}})),
+      transport_(make_transport()),
+      hub_(runtime_, config_.gateway, metrics_),
+      http_(runtime_),
+      supervisor_({runtime_, *transport_, metrics_, blueprint.reader(), hub_, http_,
+                   [&blueprint](std::string_view topic, std::string_view event) { return blueprint.check_event(topic, event); },
+                   config_.server.data_dir, "", config_.gateway.resume_age},
+                  config_.kafka.group_prefix, blueprint.handlers()),
+      admin_token_(data_.admin_token(config_.server.admin_token)),
+      signals_(runtime_.context(), SIGTERM, SIGINT, SIGHUP) {
+    std::signal(SIGPIPE, SIG_IGN);
+    build_info_->set(1);
+    count_plugins();
+    gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
+        runtime_, config_, *transport_, *this, blueprint.reader(), blueprint.schemas(), metrics_, hub_, admin_token_, kVersion});
+}
+
+Server::~Server() = default;
+
+std::unique_ptr<Transport> Server::make_transport() {
+    switch (config_.transport) {
+        case TransportKind::kEmbedded:
+            return std::make_unique<EmbeddedTransport>(runtime_, config_.embedded, config_.server.data_dir + "/log");
+        case TransportKind::kKafka:
+            return std::make_unique<KafkaTransport>(runtime_, config_.kafka, data_.installation_id());
+    }
+    return nullptr;
+}
+
+void Server::count_plugins() {
+    for (const auto& rejection : blueprint_.plugins().rejections()) {
+        log::error("plugins", "{}: {}", rejection.file, rejection.message);
+        metrics_.counter("millrace_plugin_rejects_total", "Files in a plugin directory that were not taken", {{"reason", rejection.reason}})->add();
+    }
+}
+
+int Server::run() {
+    auto bound = gateway_->listen();
+    if (!bound) throw ErrorException(bound.error());
+    if (config_.gateway.auth == GatewaySection::Auth::kNone) {
+        log::warn("gateway", "gateway.auth.mode is none: whoever reaches {} is whom they say they are (development only)", url_of(bound->http));
+    }
+    announce(*bound);
+    wait_for_signal();
+    open_transport();
+    runtime_.run();
+    return code_;
+}
+
+void Server::announce(const gateway::Bound& bound) const {
+    const std::string http = url_of(bound.http);
+    const std::string admin = url_of(bound.admin);
+    std::printf("millrace ready %s admin %s\n", http.c_str(), admin.c_str());
+    std::fflush(stdout);
+    if (!isatty(STDOUT_FILENO)) return;
+    std::printf(
+        "\n  console   %s/#token=%s\n"
+        "  send      script/sample-events task-events | curl -sS --data-binary @- -H 'Content-Type: application/x-ndjson' %s/v1/topics/task-events/events\n"
+        "  watch     curl -N '%s/v1/stream?user=user-123'\n"
+        "  ask       %s query audit events limit=5\n"
+        "  stop      Ctrl-C\n\n",
+        admin.c_str(), admin_token_.c_str(), http.c_str(), http.c_str(), "build/release/millrace");
+    std::fflush(stdout);
+}
+
+void Server::open_transport() {
+    transport_->open(blueprint_.topics(), [this](const Result<void>& opened) {
+        if (stopping_) return;
+        if (opened) {
+            open_trouble_.clear();
+            log::info("server", "the {} transport is open, {} handlers start", transport_->name(), blueprint_.handlers().size());
+            supervisor_.start();
+            return;
+        }
+        open_trouble_ = opened.error().message;
+        const auto delay = engine::backoff(engine::kOutsideRetry, ++open_failures_, runtime_.random());
+        log::error("server", "{} (again in {} ms)", open_trouble_, delay.count());
+        open_timer_ = runtime_.loop().after(delay, [this] { open_transport(); });
+    });
+}
+
+void Server::wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+        if (error) return;
+        if (signal == SIGHUP) {
+            log::warn("server", "SIGHUP: the configuration is read at start only; restart to change it");
+        } else if (stopping_) {
+            log::warn("server", "second signal: leaving at once");
+            std::_Exit(128 + signal);
+        } else {
+            log::info("server", "signal {}: draining, at most {} ms (a second signal exits at once)", signal, config_.server.drain_timeout.count());
+            stop();
+        }
+        wait_for_signal();
+    });
+}
+
+void Server::stop() {
+    stopping_ = true;
+    open_timer_.reset();
+    stop_timer_ = runtime_.loop().after(config_.server.drain_timeout + kStopGrace, [] {
+        log::error("server", "not stopped in time: a handler does not return. Leaving; what was not committed is read again");
+        std::_Exit(1);
+    });
+    gateway_->stop_accepting();
+    supervisor_.stop(config_.server.drain_timeout, [this] {
+        gateway_->close(milliseconds(2'000), [this] { transport_->close([this] { stopped(); }); });
+    });
+}
+
+void Server::stopped() {
+    log::info("server", "stopped");
+    runtime_.stop();
+}
+
+void Server::status(Callback<std::string> done) {
+    runtime_.loop().post([this, done = std::move(done)] { done(supervisor_.status()); });
+}
+
+void Server::query(const std::string& handler, const std::string& question, std::vector<std::pair<std::string, std::string>> parameters,
+                   Callback<Result<std::string>> done) {
+    supervisor_.query(handler, question, std::move(parameters), std::move(done));
+}
+
+std::vector<std::string> Server::unready() const {
+    if (stopping_) return {"the server is stopping"};
+    if (!open_trouble_.empty()) return {open_trouble_};
+    return supervisor_.unready();
+}
+
+}  // namespace millrace::cli
