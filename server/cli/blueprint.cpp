@@ -68,8 +68,17 @@ void Blueprint::make_handlers() {
 std::vector<TopicSpec> Blueprint::topics() const {
     std::vector<TopicSpec> specs;
     for (const auto& topic : config_.topics) {
-        specs.push_back({topic.name, topic.partitions, topic.retention, std::nullopt, false});
-        specs.push_back({topic.dead_letter, topic.partitions, std::nullopt, std::nullopt, true});
+        TopicSpec source;
+        source.name = topic.name;
+        source.partitions = topic.partitions;
+        source.retention = topic.retention;
+        TopicSpec letters;
+        letters.name = topic.dead_letter;
+        letters.partitions = topic.partitions;
+        letters.dead_letter = true;
+        letters.source = topic.name;
+        specs.push_back(std::move(source));
+        specs.push_back(std::move(letters));
     }
     return specs;
 }

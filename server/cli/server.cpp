@@ -18,7 +18,7 @@ constexpr milliseconds kStopGrace{10'000};  // beyond the drain: for a handler t
 
 std::string url_of(const ListenAddress& address) {
     const bool v6 = address.host.find(':') != std::string::npos;
-    return fmt::format(v6 ? "http://[{}]:{}" : "http://{}:{}", address.host, address.port);
+    return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", address.host, v6 ? "]" : "", address.port);
 }
 
 }  // namespace
