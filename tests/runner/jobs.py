@@ -1,0 +1,120 @@
+"""Finds the test programs: what CMake registered with add_test, and the Python tests beside them.
+
+A job is one program with one suite. CMake's are named SUITE_something (plugin_hello belongs to plugins); a name that says
+nothing known goes to the suite `other`, so that nothing is left out. Python's are tests/KIND/**/test_*.py.
+"""
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests"
+BROKER = TESTS / "integration" / "kafka" / "broker"
+SUITES = ["floors", "unit", "plugins", "conformance", "asan", "e2e", "ubsan", "tsan"]
+SUITE_OF_PREFIX = {"unit": "unit", "plugin": "plugins", "bad": "plugins", "differential": "plugins", "conformance": "conformance"}
+SUITE_OF_KIND = {"integration": "e2e"}
+NOT_TESTS = {"runner", "support"}
+SANITISED = ("unit_core", "unit_events", "unit_transport", "unit_engine", "conformance_embedded")
+SECONDS = {"gtest": 600, "program": 600, "python": 900}
+# A sanitised program is so much slower, and the machine is shared.
+SLOWER = {"release": 1, "asan": 3, "ubsan": 3, "tsan": 6}
+
+
+@dataclasses.dataclass
+class Job:
+    suite: str
+    name: str
+    kind: str  # gtest, program (an exit code, 77 for skipped) or python (a file of unittest)
+    command: list
+    inputs: list  # files and folders: while these are the same, so is the outcome
+    seconds: int
+    alone: bool = False  # starts servers of its own and measures time: nothing else runs beside it
+    waits: bool = False  # a shard: mostly waits for timers
+    broker: bool = False
+    environment: dict = dataclasses.field(default_factory=dict)
+    requirements: pathlib.Path | None = None
+    skip_code: int | None = None
+
+
+def registered(preset):
+    """What ctest knows about the preset's build; nothing where it is not built."""
+    folder = ROOT / "build" / preset
+    if not (folder / "CTestTestfile.cmake").exists():
+        return []
+    answer = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1"], capture_output=True, text=True, check=True)
+    return [test for test in json.loads(answer.stdout)["tests"] if test.get("command")]
+
+
+def properties(test):
+    return {each["name"]: each["value"] for each in test.get("properties", [])}
+
+
+def from_ctest(preset, suite=None, only=None):
+    modules = sorted((ROOT / "build" / preset).rglob("*.so"))
+    jobs = []
+    for test in registered(preset):
+        name, command = test["name"], test["command"]
+        variables = dict(each.partition("=")[::2] for each in properties(test).get("ENVIRONMENT", []))
+        if only and name not in only:
+            continue
+        # With or without a launcher before it and a shard's number behind its name.
+        kind = "gtest" if name.startswith(pathlib.Path(command[-1]).name) else "program"
+        files = [pathlib.Path(part) for part in command if part.startswith(str(ROOT))]
+        jobs.append(Job(
+            suite=suite or SUITE_OF_PREFIX.get(name.partition("_")[0], "other"),
+            name=name, kind=kind, command=command,
+            inputs=[*files, *modules, ROOT / "schemas", ROOT / "config", TESTS / "data"],
+            seconds=SECONDS[kind] * SLOWER[preset],
+            waits="GTEST_TOTAL_SHARDS" in variables, broker=str(BROKER) in command, environment=variables,
+            skip_code=properties(test).get("SKIP_RETURN_CODE")))
+    return jobs
+
+
+def requirements_of(file):
+    for folder in file.parents:
+        if (folder / "requirements.txt").exists():
+            return folder / "requirements.txt"
+        if folder == TESTS:
+            return None
+    return None
+
+
+def server_files():
+    release = ROOT / "build" / "release"
+    return [release / "millrace", *sorted((release / "plugins").glob("*.so")), ROOT / "README.md", ROOT / "config", ROOT / "schemas",
+            TESTS / "support", TESTS / "data", TESTS / "integration"]
+
+
+def from_python():
+    jobs = []
+    for file in sorted(TESTS.rglob("test_*.py")):
+        kind = file.relative_to(TESTS).parts[0]
+        if kind in NOT_TESTS:
+            continue
+        suite = SUITE_OF_KIND.get(kind, kind)
+        sources = [ROOT / "server", ROOT / "plugins", ROOT / "CMakeLists.txt"] if suite == "floors" else server_files()
+        jobs.append(Job(
+            suite=suite, name=str(file.relative_to(TESTS).with_suffix("")), kind="python", command=[str(file)],
+            inputs=[TESTS / kind, *sources], seconds=SECONDS["python"], alone=suite == "e2e",
+            broker="MILLRACE_TEST_BROKERS" in file.read_text(), requirements=requirements_of(file)))
+    return jobs
+
+
+def find(asked):
+    """The jobs of the suites asked for; of the default tier without any. Ends the program where one does not exist."""
+    full = asked == ["full"]
+    jobs = from_ctest("release") + from_python()
+    if full:
+        for preset in ("ubsan", "tsan"):
+            jobs += [job for job in from_ctest(preset, preset) if not job.broker and job.kind == "gtest"]
+    else:
+        jobs += from_ctest("asan", "asan", SANITISED)
+    order = SUITES + sorted({job.suite for job in jobs} - set(SUITES))
+    if asked and not full:
+        unknown = [name for name in asked if name not in order and not any(job.name == name for job in jobs)]
+        if unknown:
+            sys.exit(f"there is no suite or program {', '.join(unknown)}; the suites are {', '.join(order)}, and full")
+        jobs = [job for job in jobs if job.suite in asked or job.name in asked]
+    return sorted(jobs, key=lambda job: order.index(job.suite))
