@@ -100,14 +100,14 @@ void FieldRule::compile_sources(const ConfigNode& node, const PlaceGroups& place
         if (node.find("names") || node.find("in")) paths->error("either paths, or names and in");
         for (const ConfigNode& item : require_items(*paths)) {
             if (item.kind() == ConfigNode::Kind::kScalar) {
-                sources_.push_back({JsonPath::compile(item.as_string(), item, kFields), {}});
+                add_source(JsonPath::compile(item.as_string(), item, kFields));
                 continue;
             }
             require_keys(item, {"pick", "from"});
             if (form_ != Form::kObject) item.error("only a field that is an object can pick");
             const ConfigNode names = require_member(item, "pick");
             sources_.push_back({JsonPath::compile(names.as_string(), names, kFields),
-                                JsonPath::compile_place(require_member(item, "from"))});
+                                JsonPath::compile_place(require_member(item, "from")), false});
         }
         return;
     }
@@ -116,8 +116,14 @@ void FieldRule::compile_sources(const ConfigNode& node, const PlaceGroups& place
     const auto found = places.find(group.as_string());
     if (found == places.end()) group.error("no group of `places` has this name");
     for (const JsonPath& place : found->second) {
-        for (const JsonPath& name : names) sources_.push_back({place / name, {}});
+        for (const JsonPath& name : names) add_source(place / name);
     }
+}
+
+void FieldRule::add_source(JsonPath path) {
+    const bool repeats = std::ranges::any_of(
+        sources_, [&](const Source& earlier) { return path.repeats_body(earlier.path); });
+    sources_.push_back({std::move(path), {}, repeats});
 }
 
 void FieldRule::compile_parts(const ConfigNode& node, const FieldRules& fields) {
@@ -157,7 +163,9 @@ std::optional<std::string_view> FieldRule::read(const EventSources& sources,
     if (form_ == Form::kJoined) return read_joined(sources, scratch);
     const Source* last_resort = nullptr;
     std::string_view text;
+    const bool flat = sources.body == sources.event;
     for (const Source& source : sources_) {
+        if (flat && source.repeats_body) continue;
         const Match match = read_source(source, sources, scratch, text);
         if (match == Match::kNo) return std::nullopt;
         if (match == Match::kNone) continue;

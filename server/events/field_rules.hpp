@@ -35,6 +35,7 @@ private:
     struct Source {
         JsonPath path;
         std::optional<JsonPath> picked_from;  // the path leads to names of this object's members
+        bool repeats_body = false;            // in a flat event an earlier source says the same
     };
     struct Part {
         std::string field;
@@ -48,6 +49,7 @@ private:
                                      FieldRules fields);
 
     void compile_sources(const ConfigNode& node, const PlaceGroups& places);
+    void add_source(JsonPath path);
     void compile_options(const ConfigNode& node);
     void compile_parts(const ConfigNode& node, const FieldRules& fields);
     void link_parts(const FieldRules& fields);

@@ -58,6 +58,12 @@ public:
     // As find, and must be an object; the scope itself when the path names no member.
     const boost::json::object* find_object(const EventSources& sources) const;
 
+    // Whether this path into the event finds what that path into the body finds when the event is
+    // flat.
+    bool repeats_body(const JsonPath& other) const {
+        return scope_ == Scope::kEvent && other.scope_ == Scope::kBody && names_ == other.names_;
+    }
+
     // For faults: "user_id", "$body.task_id".
     const std::string& text() const { return text_; }
 

@@ -65,6 +65,14 @@ TEST(recurrence, its_end_and_its_id_are_fields_of_their_own) {
         "2026-12-31T09:00:00Z");
 }
 
+TEST(recurrence, of_millrace_itself_carries_its_anchor_and_series) {
+    const Reading reading(kTasks, R"({"task_data":{"recurrence":{"rule":"monthly",
+        "anchor":"2026-01-31T09:00:00","series":"41"}}})");
+    EXPECT_EQ(reading.field("recurrence"), "monthly");
+    EXPECT_EQ(reading.field("recurrence_anchor"), "2026-01-31T09:00:00");
+    EXPECT_EQ(reading.field("recurrence_series"), "41");
+}
+
 TEST(field, due_has_many_names_and_one_form) {
     EXPECT_EQ(read_field(kTasks, R"({"data":{"due_date":"2026-02-12"}})", "due"),
               "2026-02-12T00:00:00Z");
