@@ -39,7 +39,9 @@ void Lanes::put_back(std::string_view key, InputPtr input) {
     input->behind = std::move(lane.head);
     lane.head = std::move(input);
     ++size_;
-    queue(lane);
+    if (lane.queued || !lane.head->runnable()) return;
+    lane.queued = true;
+    ready_.push_front(&lane);
 }
 
 Input* Lanes::next() {

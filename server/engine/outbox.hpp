@@ -49,7 +49,11 @@ public:
     // Everything up to `sequence` is durable: send.
     void send_up_to(std::int64_t sequence);
     // Rows whose events are confirmed, to be removed with the next commit.
-    std::vector<std::int64_t> take_confirmed();
+    struct Confirmed {
+        std::int64_t sequence;
+        EffectOrigin from;
+    };
+    std::vector<Confirmed> take_confirmed();
     bool has_confirmed() const { return !confirmed_.empty(); }
     std::optional<Offset> lowest_unsent(const TopicPartition& origin) const;
     bool idle() const { return !sending_ && to_send_.empty() && last_loaded_ >= durable_; }
@@ -72,7 +76,7 @@ private:
     bool sending_ = false;
     std::uint32_t failures_ = 0;
     std::unique_ptr<Timer> retry_;
-    std::vector<std::int64_t> confirmed_;
+    std::vector<Confirmed> confirmed_;
     std::map<TopicPartition, std::multiset<Offset>> unsent_;
 };
 

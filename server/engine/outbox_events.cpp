@@ -32,7 +32,7 @@ void EventSender::send_up_to(std::int64_t sequence) {
     send();
 }
 
-std::vector<std::int64_t> EventSender::take_confirmed() { return std::exchange(confirmed_, {}); }
+std::vector<EventSender::Confirmed> EventSender::take_confirmed() { return std::exchange(confirmed_, {}); }
 
 std::optional<Offset> EventSender::lowest_unsent(const TopicPartition& origin) const {
     const auto found = unsent_.find(origin);
@@ -121,7 +121,7 @@ void EventSender::refuse(OutboxEvent event, const Error& error) {
 }
 
 void EventSender::confirm(const OutboxEvent& event) {
-    confirmed_.push_back(event.sequence);
+    confirmed_.push_back({event.sequence, event.from});
     refused_.erase(event.sequence);
     if (event.from.offset.value < 0) return;
     auto& offsets = unsent_[event.from.origin];

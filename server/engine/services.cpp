@@ -57,6 +57,9 @@ Result<void> Services::permit(std::string_view service, bool effect) {
     if (!in_call_) return fail(ErrorCode::kDenied, fmt::format("{}: only during a callback", service));
     if (state_ == nullptr) return fail(ErrorCode::kDenied, fmt::format("{}: the handler declares state none", service));
     if (effect && !context_.effects) return fail(ErrorCode::kDenied, fmt::format("{}: a question only reads", service));
+    if (effects_.transaction_lost) {
+        return fail(ErrorCode::kConflict, fmt::format("{}: an earlier statement of this callback took the transaction away", service));
+    }
     if (setup_.clock.monotonic() > context_.deadline) {
         effects_.refused_late = true;
         return fail(ErrorCode::kTimeout, fmt::format("{}: the callback is over its time (`timeout` of the handler)", service));
@@ -74,7 +77,10 @@ Result<std::int64_t> Services::exec(std::string_view sql, std::span<const sqlite
     if (!permitted) return permitted.error();
     auto statement = take_statement(sql);
     if (!statement) return note(statement.error());
+    const bool in_transaction = state_->in_transaction();
     auto changed = run(*statement, parameters, row);
+    // SQLite takes it away by itself: a full disk, OR ROLLBACK, RAISE(ROLLBACK), an interrupt.
+    effects_.transaction_lost = in_transaction && !state_->in_transaction();
     if (!changed) return note(changed.error());
     effects_.wrote = effects_.wrote || *changed > 0;
     keep_statement(sql, std::move(*statement));

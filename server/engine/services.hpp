@@ -38,6 +38,7 @@ struct CallEffects {
     bool timers = false;
     bool wrote = false;       // changed anything at all
     bool disk_failed = false;
+    bool transaction_lost = false;
     bool refused_late = false;  // a service was refused because the time was over
 };
 

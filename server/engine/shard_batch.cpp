@@ -112,9 +112,10 @@ void Shard::account(const Resolved& resolved, std::map<Verdict, std::size_t>& co
 
 Result<void> Shard::save_confirmed() {
     const auto confirmed = events_->take_confirmed();
-    for (const std::int64_t sequence : confirmed) {
+    for (const auto& [sequence, from] : confirmed) {
         auto removed = state_->remove_event(sequence);
         if (!removed) return removed;
+        if (from.offset.value >= 0) touched_.insert(from.origin);  // its published position may move
     }
     for (const auto& [sequence, tries] : calls_->take_tries()) {
         auto saved = state_->save_call_tries(sequence, tries);

@@ -10,10 +10,10 @@
 
 #include "engine/supervisor.hpp"
 #include "events/schemas.hpp"
-#include "tests/support/manual_runtime.hpp"
-#include "tests/support/memory_transport.hpp"
-#include "tests/support/model_handler.hpp"
-#include "tests/support/temporary_directory.hpp"
+#include "support/manual_runtime.hpp"
+#include "support/memory_transport.hpp"
+#include "support/model_handler.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace millrace::testing {
 

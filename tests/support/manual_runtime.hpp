@@ -63,15 +63,15 @@ public:
     }
 
     void advance(milliseconds time) {
-        const auto end = clock_.elapsed + time;
         settle();
+        const auto end = clock_.elapsed + time;
         while (!queue_->timers.empty() && queue_->timers.begin()->first <= end) {
             auto first = queue_->timers.extract(queue_->timers.begin());
             clock_.elapsed = std::max(clock_.elapsed, first.key());
             first.mapped().second();
             settle();
         }
-        clock_.elapsed = end;
+        clock_.elapsed = std::max(clock_.elapsed, end);
     }
 
     // Until the predicate holds, at most for this long of the clock's time.

@@ -4,7 +4,7 @@
 
 #include <boost/json/parse.hpp>
 
-#include "tests/support/engine_world.hpp"
+#include "support/engine_world.hpp"
 
 namespace millrace::engine {
 namespace {

@@ -8,7 +8,7 @@
 #include "engine/offset_tracker.hpp"
 #include "engine/partition_progress.hpp"
 #include "engine/router.hpp"
-#include "tests/support/manual_runtime.hpp"
+#include "support/manual_runtime.hpp"
 
 namespace millrace::engine {
 namespace {
@@ -40,6 +40,7 @@ TEST(OffsetTracker, resolved_neighbours_become_one_interval_and_survive_a_restar
     EXPECT_EQ(again.receive({1}), Arrival::kNew);
     EXPECT_EQ(again.receive({4}), Arrival::kResolved);
     EXPECT_EQ(again.receive({6}), Arrival::kResolved);
+    EXPECT_EQ(again.receive({9}), Arrival::kResolved);
     EXPECT_EQ(again.receive({10}), Arrival::kNew);
     again.resolve({1});
     EXPECT_EQ(again.watermark(), Offset{10});
