@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->name = "Has Blanks"
+#include "good.h"

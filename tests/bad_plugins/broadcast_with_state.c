@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->subscription = MILLRACE_BROADCAST
+#include "good.h"

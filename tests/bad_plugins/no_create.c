@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->create = NULL
+#include "good.h"

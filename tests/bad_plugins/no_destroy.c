@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->destroy = NULL
+#include "good.h"

@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->name = NULL
+#include "good.h"

@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->on_message = NULL
+#include "good.h"

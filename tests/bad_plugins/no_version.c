@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->version = ""
+#include "good.h"

@@ -1,0 +1,4 @@
+#include <millrace/abi.h>
+static const millrace_option options[] = {{.name = "depth", .type = 99}};
+#define BREAK(api) (api)->options = options, (api)->option_count = sizeof options / sizeof *options
+#include "good.h"

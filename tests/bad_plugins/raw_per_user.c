@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->input = MILLRACE_RAW
+#include "good.h"

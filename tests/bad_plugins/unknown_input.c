@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->input = 3
+#include "good.h"

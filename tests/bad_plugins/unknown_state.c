@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->state = 9
+#include "good.h"

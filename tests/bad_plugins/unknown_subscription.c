@@ -1,0 +1,2 @@
+#define BREAK(api) (api)->subscription = 0
+#include "good.h"

@@ -1,0 +1,90 @@
+#include "plugins/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace millrace::plugins {
+namespace {
+
+constexpr millrace_option option(const char* name, std::uint32_t type,
+                                 const char* default_value = nullptr) {
+    return {name, type, default_value, 0, 0, 0, nullptr, "what it is for"};
+}
+
+std::vector<millrace_option> every_type() {
+    std::vector<millrace_option> options = {option("greeting", MILLRACE_OPTION_TEXT),
+                                            option("retries", MILLRACE_OPTION_INTEGER, "3"),
+                                            option("factor", MILLRACE_OPTION_NUMBER, "1.5"),
+                                            option("loud", MILLRACE_OPTION_BOOLEAN, "false"),
+                                            option("wait", MILLRACE_OPTION_DURATION, "5m"),
+                                            option("mode", MILLRACE_OPTION_CHOICE, "skip"),
+                                            option("words", MILLRACE_OPTION_LIST, "[a, b]")};
+    options[1].minimum = 1;
+    options[1].maximum = 9;
+    options[4].minimum = 1'000;
+    options[4].maximum = 3'600'000;
+    options[5].choices = "skip|all";
+    return options;
+}
+
+std::string make(const std::string& yaml,
+                 const std::vector<millrace_option>& options = every_type()) {
+    const auto root = ConfigNode::parse(yaml, "test.yaml", nullptr);
+    return make_config(root.find("config").value_or(ConfigNode()), options,
+                       "test.yaml:1: handlers.x");
+}
+
+std::string fault_of(const std::string& yaml,
+                     const std::vector<millrace_option>& options = every_type()) {
+    try {
+        return "taken: " + make(yaml, options);
+    } catch (const ConfigError& error) {
+        return error.what();
+    }
+}
+
+TEST(Options, without_a_config_the_plugin_gets_its_defaults) {
+    EXPECT_EQ(
+        make("a: 1"),
+        R"({"greeting":null,"retries":3,"factor":1.5E0,"loud":false,"wait":300000,"mode":"skip","words":["a","b"]})");
+}
+
+TEST(Options, what_is_given_replaces_the_defaults) {
+    EXPECT_EQ(
+        make("config: {greeting: '5', retries: 4, factor: 2, loud: true, wait: 10s, mode: all, "
+             "words: [c]}"),
+        R"({"greeting":"5","retries":4,"factor":2E0,"loud":true,"wait":10000,"mode":"all","words":["c"]})");
+}
+
+TEST(Options, an_unknown_one_is_refused_with_the_nearest) {
+    const std::string fault = fault_of("config:\n  retrys: 4\n");
+    EXPECT_TRUE(fault.starts_with("test.yaml:2: config.retrys: ")) << fault;
+    EXPECT_NE(fault.find("did you mean 'retries'?"), std::string::npos) << fault;
+    EXPECT_NE(fault_of("config: {something_else: 4}").find("there are: greeting, retries"),
+              std::string::npos);
+    EXPECT_NE(fault_of("config: {a: 4}", {}).find("has no options"), std::string::npos);
+}
+
+TEST(Options, a_wrong_value_is_refused_at_its_line) {
+    for (const char* wrong :
+         {"retries: many", "retries: 10", "retries: 0", "retries: 1.5", "factor: x", "loud: 3",
+          "wait: 10", "wait: 10ms", "wait: 2h", "mode: some", "words: a", "greeting: [a]"}) {
+        const std::string fault = fault_of("config:\n  " + std::string(wrong) + "\n");
+        EXPECT_TRUE(fault.starts_with("test.yaml:2: config.")) << wrong << " -> " << fault;
+    }
+}
+
+TEST(Options, a_required_one_must_be_there) {
+    std::vector<millrace_option> options = {option("url", MILLRACE_OPTION_TEXT)};
+    options[0].required = 1;
+    EXPECT_TRUE(fault_of("a: 1", options)
+                    .starts_with("test.yaml:1: handlers.x.config: the option 'url' is required"))
+        << fault_of("a: 1", options);
+    EXPECT_NE(fault_of("config: {}", options).find("'url' is required: what it is for"),
+              std::string::npos);
+    EXPECT_EQ(make("config: {url: x}", options), R"({"url":"x"})");
+}
+
+}  // namespace
+}  // namespace millrace::plugins
