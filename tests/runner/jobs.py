@@ -65,7 +65,7 @@ def from_ctest(preset, suite=None, only=None):
         jobs.append(Job(
             suite=suite or SUITE_OF_PREFIX.get(name.partition("_")[0], "other"),
             name=name, kind=kind, command=command,
-            inputs=[*files, *modules, ROOT / "schemas", ROOT / "config", TESTS / "data"],
+            inputs=[*files, *modules, ROOT / "schemas", ROOT / "config"],
             seconds=SECONDS[kind] * SLOWER[preset],
             waits="GTEST_TOTAL_SHARDS" in variables, broker=str(BROKER) in command, environment=variables,
             skip_code=properties(test).get("SKIP_RETURN_CODE")))
@@ -84,7 +84,7 @@ def requirements_of(file):
 def server_files():
     release = ROOT / "build" / "release"
     return [release / "millrace", *sorted((release / "plugins").glob("*.so")), ROOT / "README.md", ROOT / "config", ROOT / "schemas",
-            TESTS / "support", TESTS / "data", TESTS / "integration"]
+            TESTS / "support", TESTS / "integration"]
 
 
 def from_python():

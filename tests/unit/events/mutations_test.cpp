@@ -79,7 +79,7 @@ void expect_sound(const std::string& topic, const std::string& value) {
 }
 
 TEST(mutated_events, are_read_or_refused_with_a_reason) {
-    std::ifstream file(MILLRACE_SOURCE_DIR "/tests/data/shapes.ndjson");
+    std::ifstream file(MILLRACE_SOURCE_DIR "/schemas/samples/shapes.ndjson");
     Mutator mutator(20261123);
     const char* const topics[] = {"task-events", "reminders", "task-updates", "strict-tasks"};
     for (std::string line; std::getline(file, line);) {

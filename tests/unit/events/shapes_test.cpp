@@ -1,4 +1,4 @@
-// The shapes captured from real producers (tests/data/shapes.ndjson): each must read exactly as its
+// The shapes captured from real producers (schemas/samples/shapes.ndjson): each must read exactly as its
 // `means`.
 #include <gtest/gtest.h>
 
@@ -21,7 +21,7 @@ struct Shape {
 void PrintTo(const Shape& shape, std::ostream* out) { *out << shape.name; }
 
 std::vector<Shape> load_shapes() {
-    std::ifstream file(MILLRACE_SOURCE_DIR "/tests/data/shapes.ndjson");
+    std::ifstream file(MILLRACE_SOURCE_DIR "/schemas/samples/shapes.ndjson");
     std::vector<Shape> shapes;
     for (std::string line; std::getline(file, line);) {
         Shape shape{json::parse(line), {}};
