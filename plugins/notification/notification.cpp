@@ -1,0 +1,363 @@
+// notification: delivers reminders at their time, to a webhook and to the user's screens.
+//
+//     handlers:
+//       notification: {plugin: notification, topics: [reminders, task-events], config:
+//       {webhook_url: https://example.org/hook}}
+//
+//     millrace query notification timers user=7
+//     millrace query notification deliveries user=7
+//
+// `schedule` waits for remind_at as a durable timer, `due` is delivered at once, `cancel` and a
+// completed or deleted task call it off. A newer schedule of a task replaces the older one; (user,
+// task, remind_at) is delivered once, whatever the event ids. The webhook is called after the
+// commit, at least once, with an Idempotency-Key; the server retries it. Screens get a `reminder`
+// event on task-updates.
+#include <millrace/plugin.hpp>
+#include <utility>
+
+#include "delivery_table.hpp"
+#include "reminder_table.hpp"
+
+namespace millrace::notification {
+namespace {
+
+constexpr std::int64_t kDefaultItems = 100;
+constexpr std::int64_t kMaxItems = 1'000;
+constexpr std::size_t kMaxDetail = 200;
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+std::string_view trimmed(std::string_view text) {
+    const std::size_t start = text.find_first_not_of(' ');
+    if (start == std::string_view::npos) return {};
+    return text.substr(start, text.find_last_not_of(' ') - start + 1);
+}
+
+Headers read_headers(const std::vector<std::string>& lines) {
+    Headers headers;
+    for (const std::string& line : lines) {
+        const std::size_t colon = line.find(':');
+        const std::string_view name = trimmed(std::string_view(line).substr(0, colon));
+        if (colon == std::string::npos || name.empty() ||
+            line.find_first_of("\r\n") != std::string::npos) {
+            throw std::runtime_error("config.headers: '" + line +
+                                     "' is not of the form 'Name: value'");
+        }
+        headers.emplace_back(name, trimmed(std::string_view(line).substr(colon + 1)));
+    }
+    return headers;
+}
+
+std::string read_url(const std::string& url) {
+    if (url.empty() || url.starts_with("http://") || url.starts_with("https://")) return url;
+    throw std::runtime_error("config.webhook_url is '" + url +
+                             "', it must begin with http:// or https://");
+}
+
+std::optional<std::int64_t> microseconds_of(const std::optional<Time>& time) {
+    return time ? std::optional(to_microseconds(*time)) : std::nullopt;
+}
+
+// "Fire now" is wanted when it is published, a schedule at its time (or at the task's due).
+Reminder read_reminder(const Event& event) {
+    const auto title = event.field("title");
+    Reminder reminder{.user = std::string(*event.user()),
+                      .task = std::string(*event.task()),
+                      .name = std::string(event.field("reminder_id").value_or("")),
+                      .time = to_microseconds(event.record_time()),
+                      .wanted = to_microseconds(event.record_time()),
+                      .remind_at = microseconds_of(event.time_field("remind_at")),
+                      .due = microseconds_of(event.time_field("due")),
+                      .title = title ? std::optional<std::string>(*title) : std::nullopt,
+                      .event_id = std::string(event.id())};
+    if (event.type() == "schedule") {
+        if (!reminder.remind_at) reminder.remind_at = reminder.due;
+        reminder.wanted = reminder.remind_at.value_or(reminder.wanted);
+    } else if (event.type() == "due" && reminder.name.empty()) {
+        reminder.name = reminder.moment();  // takes the place of no schedule
+    }
+    return reminder;
+}
+
+std::string readable_id(const Reminder& reminder) {
+    return reminder.task + "@" + format_time(from_microseconds(reminder.wanted));
+}
+
+class Notification final : public Handler {
+public:
+    static Description describe();
+    static void migrate(Context& context, std::uint32_t from_version);
+
+    explicit Notification(const Setup& setup);
+
+    Outcome on_message(const Event& event) override;
+    Outcome on_timer(const Timer& timer) override;
+    Outcome on_response(const Response& response) override;
+    std::optional<std::string> on_query(std::string_view question,
+                                        const Parameters& parameters) override;
+    void on_rollback(Rollback) {}
+
+private:
+    Outcome schedule(const Event& event);
+    Outcome call_off(const Event& event);
+    Outcome deliver(const Reminder& reminder);
+    Outcome expire(const Reminder& reminder, Time now);
+    void send_to_screens(const Reminder& reminder);
+    void send_to_webhook(const Reminder& reminder);
+    bool is_outdated(const Reminder& reminder);
+    Time earliest(const Event& event);
+    std::string list_timers(const Parameters& parameters);
+    std::string list_deliveries(const Parameters& parameters);
+
+    std::string webhook_url_;
+    Headers headers_;
+    std::string screens_topic_;
+    std::chrono::milliseconds late_after_;
+    std::chrono::milliseconds settle_;
+    ReminderTable reminders_;
+    DeliveryTable deliveries_;
+    std::optional<Time> first_start_;
+};
+
+Description Notification::describe() {
+    return {
+        .name = "notification",
+        .version = "1.0.0",
+        .description = "Delivers reminders at their time, to a webhook and to the user's screens.",
+        .state_version = 1,
+        .options =
+            {Option::text("webhook_url", "gets a POST for every reminder; empty: none").or_else(""),
+             Option::list("headers", "headers of that request, as 'Name: value'"),
+             Option::text("screens_topic",
+                          "where reminders go for the user's screens; empty: nowhere")
+                 .or_else("task-updates"),
+             Option::duration("late_after",
+                              "a reminder that is read later than this is not sent any more")
+                 .or_else("24h")
+                 .between(1'000, 366.0 * 86'400'000),
+             Option::duration("settle",
+                              "how long a reminder from before the first start waits for a "
+                              "cancellation behind it")
+                 .or_else("2s")
+                 .between(0, 3'600'000),
+             Option::integer("keep_deliveries",
+                             "deliveries, and cancellations, that a shard remembers")
+                 .or_else("10000")
+                 .between(100, 10'000'000)},
+        .questions = {"timers", "deliveries"}};
+}
+
+void Notification::migrate(Context& context, std::uint32_t /*from_version*/) {
+    ReminderTable::create(context);
+    DeliveryTable::create(context);
+    context.exec("CREATE TABLE facts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID");
+    context.exec("INSERT INTO facts VALUES('first_start', ?1)", context.now());
+}
+
+Notification::Notification(const Setup& setup)
+    : Handler(setup),
+      webhook_url_(read_url(setup.options.text_or("webhook_url", ""))),
+      headers_(read_headers(setup.options.list("headers"))),
+      screens_topic_(setup.options.text_or("screens_topic", "")),
+      late_after_(setup.options.duration("late_after")),
+      settle_(setup.options.duration("settle")),
+      reminders_(setup.context, setup.options.integer("keep_deliveries")),
+      deliveries_(setup.context, setup.options.integer("keep_deliveries")) {}
+
+Outcome Notification::on_message(const Event& event) {
+    const std::string_view type = event.type();
+    const bool starts = type == "schedule" || type == "due";
+    const bool ends = type == "cancel" || type == "completed" || type == "deleted";
+    if (!starts && !ends) return ack();
+    if (!event.user()) return ignore("the event names no user");
+    if (!event.task()) return ignore("the event names no task");
+    return starts ? schedule(event) : call_off(event);
+}
+
+// When it may be delivered at the earliest. In what lay in the topic before the first start a
+// cancellation may follow.
+Time Notification::earliest(const Event& event) {
+    if (!first_start_) {
+        first_start_ = from_microseconds(
+            context().integer("SELECT value FROM facts WHERE name = 'first_start'").value_or(0));
+    }
+    return event.record_time() < *first_start_ ? context().now() + settle_ : context().now();
+}
+
+bool Notification::is_outdated(const Reminder& reminder) {
+    const auto newest = reminders_.newest(reminder);
+    return newest && reminder.time < *newest;
+}
+
+Outcome Notification::schedule(const Event& event) {
+    const Reminder reminder = read_reminder(event);
+    if (event.type() == "schedule" && !reminder.remind_at)
+        return ignore("the reminder has no time");
+    if (is_outdated(reminder)) {
+        context().count("outdated");
+        return ack();
+    }
+    if (deliveries_.knows(reminder)) {
+        context().count("again");
+        return ack();
+    }
+    const Time now = context().now();
+    const Time fires = std::max(from_microseconds(reminder.wanted), earliest(event));
+    if (fires <= now) {
+        context().cancel_timer(reminder.timer_id());
+        reminders_.remove(reminder);
+        return deliver(reminder);
+    }
+    reminders_.schedule(reminder);
+    context().set_timer(reminder.timer_id(), reminder.user, fires,
+                        Json::object({{"task", reminder.task}, {"name", reminder.name}}).dump());
+    return ack();
+}
+
+Outcome Notification::call_off(const Event& event) {
+    Reminder off = read_reminder(event);
+    const std::optional<std::string_view> name =
+        off.name.empty() ? std::nullopt : std::optional<std::string_view>(off.name);
+    for (const Reminder& waiting : reminders_.waiting_of_task(off.user, off.task, name)) {
+        if (waiting.time > off.time) continue;
+        context().cancel_timer(waiting.timer_id());
+        reminders_.remove(waiting);
+        context().count("cancelled");
+    }
+    if (!is_outdated(off)) reminders_.cancel(off, off.time);
+    return ack();
+}
+
+Outcome Notification::on_timer(const Timer& timer) {
+    const Json payload = Json::parse(timer.payload());
+    const auto reminder =
+        reminders_.find(timer.key(), payload.text_or("task", ""), payload.text_or("name", ""));
+    if (!reminder) return ack();
+    reminders_.remove(*reminder);
+    return deliver(*reminder);
+}
+
+Outcome Notification::deliver(const Reminder& reminder) {
+    const Time now = context().now();
+    if (from_microseconds(reminder.wanted) + late_after_ < now) return expire(reminder, now);
+    const auto outcome =
+        webhook_url_.empty() ? DeliveryOutcome::kDelivered : DeliveryOutcome::kSending;
+    if (!deliveries_.add({.reminder = reminder, .at = to_microseconds(now), .outcome = outcome})) {
+        context().count("again");
+        return ack();
+    }
+    if (!screens_topic_.empty()) send_to_screens(reminder);
+    if (!webhook_url_.empty()) send_to_webhook(reminder);
+    context().count("sent");
+    return ack();
+}
+
+Outcome Notification::expire(const Reminder& reminder, Time now) {
+    if (deliveries_.add({.reminder = reminder,
+                         .at = to_microseconds(now),
+                         .outcome = DeliveryOutcome::kExpired})) {
+        context().warn("the reminder of task " + reminder.task + " of user " + reminder.user +
+                       " was for " + format_time(from_microseconds(reminder.wanted)) +
+                       ", longer ago than late_after: not sent");
+        context().count("expired");
+    }
+    return ack();
+}
+
+void Notification::send_to_screens(const Reminder& reminder) {
+    const Json changes = Json::object({{"title", reminder.title},
+                                       {"due_at", time_or_null(reminder.due)},
+                                       {"remind_at", time_or_null(reminder.remind_at)}});
+    const Json event = Json::object({{"event_type", "reminder"},
+                                     {"task_id", reminder.task},
+                                     {"user_id", reminder.user},
+                                     {"changes", changes}});
+    context().publish(screens_topic_, reminder.user, event.dump());
+}
+
+void Notification::send_to_webhook(const Reminder& reminder) {
+    const std::string body = Json::object({{"event", "reminder"},
+                                           {"task_id", reminder.task},
+                                           {"user_id", reminder.user},
+                                           {"title", reminder.title},
+                                           {"due_at", time_or_null(reminder.due)},
+                                           {"remind_at", time_or_null(reminder.remind_at)},
+                                           {"event_id", reminder.event_id}})
+                                 .dump();
+    const std::string id = Json::array({reminder.user, reminder.task, reminder.moment()}).dump();
+    Call call{.id = id, .key = reminder.user, .url = webhook_url_, .body = body, .payload = id};
+    call.headers.emplace_back("Content-Type", "application/json");
+    for (const auto& [name, value] : headers_) call.headers.emplace_back(name, value);
+    context().call(call);
+}
+
+Outcome Notification::on_response(const Response& response) {
+    const Json parsed = Json::parse(response.payload());
+    const Json::Array& key = parsed.items();
+    if (key.size() != 3) return dead_letter("the response does not say which reminder it is for");
+    const std::string_view moment = *key[2].text();
+    auto delivery = deliveries_.find(*key[0].text(), *key[1].text(), moment);
+    if (!delivery) return ack();
+    delivery->at = to_microseconds(context().now());
+    delivery->tries = response.tries();
+    delivery->status = response.status();
+    delivery->outcome =
+        response.succeeded() ? DeliveryOutcome::kDelivered : DeliveryOutcome::kFailed;
+    if (!response.succeeded()) {
+        delivery->detail = std::string(response.body().substr(0, kMaxDetail));
+        context().warn("the webhook answered " + std::to_string(response.status()) +
+                       " to the reminder of task " + delivery->reminder.task + " of user " +
+                       delivery->reminder.user + " after " + std::to_string(response.tries()) +
+                       " tries: " + delivery->detail);
+    }
+    context().count(response.succeeded() ? "delivered" : "failed");
+    deliveries_.update(*delivery, moment);
+    return ack();
+}
+
+std::string Notification::list_timers(const Parameters& parameters) {
+    const auto limit = parameters.integer("limit", 1, kMaxItems).value_or(kDefaultItems);
+    Json items = Json::array();
+    reminders_.each_waiting(parameters.text("user"), limit, [&items](const Reminder& reminder) {
+        items.push_back(Json::object({{"id", readable_id(reminder)},
+                                      {"user", reminder.user},
+                                      {"task", reminder.task},
+                                      {"title", reminder.title},
+                                      {"due", format_time(from_microseconds(reminder.wanted))},
+                                      {"due_at", time_or_null(reminder.due)},
+                                      {"remind_at", time_or_null(reminder.remind_at)}}));
+    });
+    return Json::object({{"items", std::move(items)}}).dump();
+}
+
+std::string Notification::list_deliveries(const Parameters& parameters) {
+    const auto limit = parameters.integer("limit", 1, kMaxItems).value_or(kDefaultItems);
+    Json items = Json::array();
+    deliveries_.each(parameters.text("user"), limit, [&items](const Delivery& delivery) {
+        const Reminder& reminder = delivery.reminder;
+        items.push_back(Json::object({{"id", readable_id(reminder)},
+                                      {"user", reminder.user},
+                                      {"task", reminder.task},
+                                      {"title", reminder.title},
+                                      {"due", format_time(from_microseconds(reminder.wanted))},
+                                      {"at", format_time(from_microseconds(delivery.at))},
+                                      {"tries", delivery.tries},
+                                      {"outcome", to_text(delivery.outcome)},
+                                      {"lateness", delivery.lateness_seconds()},
+                                      {"status", delivery.status},
+                                      {"detail", delivery.detail}}));
+    });
+    return Json::object({{"items", std::move(items)}}).dump();
+}
+
+std::optional<std::string> Notification::on_query(std::string_view question,
+                                                  const Parameters& parameters) {
+    if (question == "timers") return list_timers(parameters);
+    if (question == "deliveries") return list_deliveries(parameters);
+    return std::nullopt;
+}
+
+}  // namespace
+}  // namespace millrace::notification
+
+MILLRACE_PLUGIN(millrace::notification::Notification)
