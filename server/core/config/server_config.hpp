@@ -37,7 +37,7 @@ struct ServerSection {
     std::string admin_token;  // empty: generated into data_dir/admin-token
     std::string data_dir = "./data";
     std::vector<std::string> plugin_dirs;  // empty: `plugins` beside the executable
-    std::string schema_dir;                // empty: `schemas` beside the configuration's folder
+    std::string schema_dir;                // found when not given: `schemas` in the configuration's folder or beside it
     std::vector<std::string> hosts;        // Host names accepted besides the listen address and localhost
     bool allow_open = false;               // open ingest or auth none on an address that is not loopback
     milliseconds drain_timeout{20'000};
@@ -116,7 +116,7 @@ struct HandlerSection {
 };
 
 struct GatewaySection {
-    enum class Auth { kNone, kJwt } auth = Auth::kNone;
+    enum class Auth { kNone } auth = Auth::kNone;
     std::vector<std::string> origins;    // allowed Origin values; empty: same host only
     milliseconds resume_age{3'600'000};
     std::uint32_t resume_events = 1'000;  // per user

@@ -1,5 +1,8 @@
 #include "core/config/units.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -53,6 +56,14 @@ std::optional<std::uint64_t> parse_with_unit(std::string_view text, std::span<co
     return std::nullopt;
 }
 
+std::string format_with_unit(std::uint64_t value, std::span<const Unit> units) {
+    const Unit* chosen = &units.front();
+    for (const Unit& unit : units) {
+        if (value != 0 && value % unit.factor == 0) chosen = &unit;
+    }
+    return fmt::format("{}{}", value / chosen->factor, chosen->name);
+}
+
 }  // namespace
 
 std::optional<std::int64_t> parse_integer(std::string_view text) {
@@ -74,5 +85,11 @@ std::optional<std::uint64_t> parse_bytes(std::string_view text) {
     return parse_with_unit(text, kSizeUnits,
                            static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
 }
+
+std::string format_duration(milliseconds duration) {
+    return format_with_unit(static_cast<std::uint64_t>(duration.count()), kDurationUnits);
+}
+
+std::string format_bytes(std::uint64_t bytes) { return format_with_unit(bytes, kSizeUnits); }
 
 }  // namespace millrace::config
