@@ -15,10 +15,11 @@ namespace {
 constexpr int kSyslogError = 3;
 constexpr int kSyslogWarning = 4;
 
-// A property of the other kind of client, a broker of the last decade, and lines that repeat what the error callback says.
+// A property of the other kind of client, a broker of the last decade, and lines that repeat what
+// the error callback says.
 bool is_chatter(std::string_view facility) {
-    return facility == "CONFWARN" || facility == "AUTOCREATE" || facility == "FAIL" ||
-           facility == "ERROR";
+    return facility == "CONFWARN" || facility == "AUTOCREATE" || facility == "GETPID" ||
+           facility == "FAIL" || facility == "ERROR";
 }
 
 }  // namespace

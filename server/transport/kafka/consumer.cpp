@@ -99,8 +99,12 @@ void FetchingConsumer::start_at_time(const TopicPartition& origin, Epoch epoch, 
     };
     ask(std::move(work), [this, origin, epoch, time](const Result<std::int64_t>& offset) {
         if (!holds(origin, epoch)) return;
-        if (offset) return start_at(origin, epoch, *offset);
-        log::warn("kafka", "{}: {}; trying again", to_string(origin), offset.error().message);
+        if (offset) {
+            works(origin.topic);
+            return start_at(origin, epoch, *offset);
+        }
+        troubled_ = true;
+        context_.trouble.report("topic " + origin.topic, offset.error().message);
         later([this, origin, epoch, time] {
             if (holds(origin, epoch)) start_at_time(origin, epoch, time);
         });

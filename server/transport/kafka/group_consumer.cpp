@@ -61,8 +61,7 @@ void GroupConsumer::ask_for_committed(Epoch epoch) {
     ask(std::move(work), [this, epoch](const Result<Positions>& committed) {
         if (closing() || revoking_ || epoch != epoch_ || assigned_.empty()) return;
         if (committed) return announce(epoch, *committed);
-        log::warn("kafka", "group {}: {}; trying again", subscription().group,
-                  committed.error().message);
+        context().trouble.report("group " + subscription().group, committed.error().message);
         retry_ = context().runtime.loop().after(kRetryInterval, [this, epoch] {
             if (!closing() && !revoking_ && epoch == epoch_) ask_for_committed(epoch);
         });
@@ -81,6 +80,7 @@ void GroupConsumer::announce(Epoch epoch, const Positions& committed) {
         partitions.push_back(std::move(assigned));
     }
     announced_ = true;
+    context().trouble.clear("group " + subscription().group);
     listener().on_assigned(epoch, partitions);
 }
 

@@ -189,6 +189,13 @@ void KafkaTransport::Impl::publish(std::vector<OutgoingRecord> records, PublishD
         refreshed_at && runtime.clock().monotonic() - *refreshed_at < kUnknownTopicRefresh;
     if (all_fit(records) || (fresh && !counts.empty()))
         return publish_known(std::move(records), std::move(done));
+    if (counts.empty() && trouble.brokers_are_away()) {
+        std::vector<Result<RecordPosition>> refused(
+            records.size(),
+            fail(ErrorCode::kUnavailable, "kafka: " + trouble.first().value_or("")));
+        return runtime.loop().post(
+            [done = std::move(done), refused = std::move(refused)] { done(refused); });
+    }
     auto held = std::make_shared<std::vector<OutgoingRecord>>(std::move(records));
     refresh([this, held, done = std::move(done)](const Result<PartitionCounts>& answer) {
         if (answer || !counts.empty()) return publish_known(std::move(*held), done);

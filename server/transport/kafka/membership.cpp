@@ -66,6 +66,7 @@ Result<void> Membership::connect(ConfPtr conf, const std::vector<std::string>& t
 }
 
 void Membership::serve() {
+    if (!queue_) return;  // a wake-up that came after the end
     tick_ = runtime_.loop().after(kServeInterval, [this] { serve(); });
     serve_queue(queue_.get());
     if (closing_queue_) serve_queue(closing_queue_.get());
@@ -135,10 +136,12 @@ void Membership::close(std::function<void()> done) {
     on_closed_ = std::move(done);
     closing_queue_ = WatchedQueue(QueuePtr(rd_kafka_queue_new(client_->handle())), event_);
     const ErrorPtr error(rd_kafka_consumer_close_queue(client_->handle(), closing_queue_.get()));
-    if (error) log::warn("kafka", "leaving the group: {}", rd_kafka_error_string(error.get()));
-    give_up_ = runtime_.loop().after(kLeaveTimeout, [this] {
-        log::warn("kafka",
-                  "the group could not be left in time; its session will expire by itself");
+    // A client that has failed for good has left already.
+    const bool left = error != nullptr;
+    give_up_ = runtime_.loop().after(left ? milliseconds{0} : kLeaveTimeout, [this, left] {
+        if (!left)
+            log::warn("kafka",
+                      "the group could not be left in time; its session expires by itself");
         finish_close();
     });
     tick_ = runtime_.loop().after(milliseconds{0}, [this] { serve(); });

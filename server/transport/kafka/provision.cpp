@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <iterator>
 #include <optional>
 #include <span>
+#include <thread>
 
 #include "core/log.hpp"
 #include "transport/kafka/errors.hpp"
@@ -20,7 +22,9 @@ constexpr milliseconds kMetadataTimeout{5'000};
 constexpr milliseconds kAdminTimeout{10'000};
 constexpr std::uint64_t kDeadLetterHeadroomBytes = 64 << 10;
 constexpr std::uint64_t kBrokerDefaultMaxBytes = 1'048'588;  // Kafka's message.max.bytes
-constexpr int kSettleRounds = 50;                            // metadata may lag behind a creation
+// Metadata may lag behind a creation.
+constexpr milliseconds kSettleTimeout{5'000};
+constexpr milliseconds kSettleInterval{20};
 
 AdminOptionsPtr options_for(rd_kafka_t* client, rd_kafka_admin_op_t operation) {
     AdminOptionsPtr options(rd_kafka_AdminOptions_new(client, operation));
@@ -202,8 +206,11 @@ Result<PartitionCounts> provision(rd_kafka_t* client, const std::vector<TopicSpe
         known[topic.name] = plan.partitions;
     }
     if (!missing.empty()) return missing_error(missing, section);
-    for (int round = 0; round < kSettleRounds && counts && !all_there(topics, *counts); ++round)
+    const auto deadline = std::chrono::steady_clock::now() + kSettleTimeout;
+    while (counts && !all_there(topics, *counts) && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(kSettleInterval);
         counts = query_partition_counts(client, kMetadataTimeout);
+    }
     if (counts && !all_there(topics, *counts))
         return fail(ErrorCode::kUnavailable,
                     "kafka: created topics do not show in the metadata yet; retry");

@@ -31,11 +31,15 @@ public:
     }
     void forget(const std::string& source) { by_source_.erase(source); }
     void broker_error(rd_kafka_resp_err_t code, const std::string& reason) {
-        if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-            return report(brokers_, last_reason_.empty() ? reason : last_reason_);
+        if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+            if (!brokers_are_away()) report(brokers_, last_reason_.empty() ? reason : last_reason_);
+            return;
+        }
+        // What went wrong may be told only after the verdict.
+        const bool grave =
+            code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL;
+        if (grave || (brokers_are_away() && last_reason_.empty())) report(brokers_, reason);
         last_reason_ = reason;
-        if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL)
-            report(brokers_, reason);
     }
     void brokers_answered() {
         clear(brokers_);
