@@ -16,13 +16,12 @@
 #include <utility>
 
 #include "delivery_table.hpp"
+#include "questions.hpp"
 #include "reminder_table.hpp"
 
 namespace millrace::notification {
 namespace {
 
-constexpr std::int64_t kDefaultItems = 100;
-constexpr std::int64_t kMaxItems = 1'000;
 constexpr std::size_t kMaxDetail = 200;
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -79,10 +78,6 @@ Reminder read_reminder(const Event& event) {
     return reminder;
 }
 
-std::string readable_id(const Reminder& reminder) {
-    return reminder.task + "@" + format_time(from_microseconds(reminder.wanted));
-}
-
 class Notification final : public Handler {
 public:
     static Description describe();
@@ -106,8 +101,6 @@ private:
     void send_to_webhook(const Reminder& reminder);
     bool is_outdated(const Reminder& reminder);
     Time earliest(const Event& event);
-    std::string list_timers(const Parameters& parameters);
-    std::string list_deliveries(const Parameters& parameters);
 
     std::string webhook_url_;
     Headers headers_;
@@ -315,45 +308,10 @@ Outcome Notification::on_response(const Response& response) {
     return ack();
 }
 
-std::string Notification::list_timers(const Parameters& parameters) {
-    const auto limit = parameters.integer("limit", 1, kMaxItems).value_or(kDefaultItems);
-    Json items = Json::array();
-    reminders_.each_waiting(parameters.text("user"), limit, [&items](const Reminder& reminder) {
-        items.push_back(Json::object({{"id", readable_id(reminder)},
-                                      {"user", reminder.user},
-                                      {"task", reminder.task},
-                                      {"title", reminder.title},
-                                      {"due", format_time(from_microseconds(reminder.wanted))},
-                                      {"due_at", time_or_null(reminder.due)},
-                                      {"remind_at", time_or_null(reminder.remind_at)}}));
-    });
-    return Json::object({{"items", std::move(items)}}).dump();
-}
-
-std::string Notification::list_deliveries(const Parameters& parameters) {
-    const auto limit = parameters.integer("limit", 1, kMaxItems).value_or(kDefaultItems);
-    Json items = Json::array();
-    deliveries_.each(parameters.text("user"), limit, [&items](const Delivery& delivery) {
-        const Reminder& reminder = delivery.reminder;
-        items.push_back(Json::object({{"id", readable_id(reminder)},
-                                      {"user", reminder.user},
-                                      {"task", reminder.task},
-                                      {"title", reminder.title},
-                                      {"due", format_time(from_microseconds(reminder.wanted))},
-                                      {"at", format_time(from_microseconds(delivery.at))},
-                                      {"tries", delivery.tries},
-                                      {"outcome", to_text(delivery.outcome)},
-                                      {"lateness", delivery.lateness_seconds()},
-                                      {"status", delivery.status},
-                                      {"detail", delivery.detail}}));
-    });
-    return Json::object({{"items", std::move(items)}}).dump();
-}
-
 std::optional<std::string> Notification::on_query(std::string_view question,
                                                   const Parameters& parameters) {
-    if (question == "timers") return list_timers(parameters);
-    if (question == "deliveries") return list_deliveries(parameters);
+    if (question == "timers") return list_timers(parameters, reminders_);
+    if (question == "deliveries") return list_deliveries(parameters, deliveries_);
     return std::nullopt;
 }
 

@@ -22,8 +22,11 @@
 namespace millrace::recurring {
 namespace {
 
+// What task-event.v1.json allows: an event beyond it would be refused.
 constexpr std::size_t kMaxTitle = 2'000;
 constexpr std::size_t kMaxPriority = 64;
+constexpr std::size_t kMaxTag = 256;
+constexpr std::size_t kMaxTags = 1'000;
 constexpr std::size_t kMaxSeriesId = 200;
 
 // A cut never falls inside a character of UTF-8.
@@ -47,9 +50,9 @@ Json tags_of(const Task& task) {
     try {
         Json tags = Json::parse(*task.tags);
         for (const Json& tag : tags.items()) {
-            if (!tag.is_text()) return nullptr;
+            if (!tag.is_text() || tag.text()->size() > kMaxTag) return nullptr;
         }
-        return tags;
+        return tags.items().size() > kMaxTags ? Json() : tags;
     } catch (const JsonError&) {
         return nullptr;
     }
@@ -276,6 +279,7 @@ Outcome Recurring::make_next(Task task, const Plan& plan) {
     next.task = *next.series + "~" + date::format("%Y%m%dT%H%M%SZ", plan.due);
     next.anchor = format_local(plan.anchor);
     next.due = to_microseconds(plan.due);
+    if (!plan.bad_zone.empty() || next.zone == "") next.zone.reset();
     task.state = TaskState::kContinued;
     task.next = next.task;
     tasks_.save(task);

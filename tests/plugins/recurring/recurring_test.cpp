@@ -227,6 +227,21 @@ TEST(Recurring, rules_that_are_custom_or_not_understood_make_nothing_and_are_cou
     EXPECT_THAT(harness.logs().back(), HasSubstr("whenever"));
 }
 
+TEST(Recurring, what_the_schema_would_refuse_is_cut_or_left_out) {
+    Harness harness(kFresh);
+    const std::string title = std::string(1'999, 'x') + "\xC3\xA9";
+    harness.send(event("completed", "2026-01-30T08:00:00Z",
+                       with(kRent, {{"title", title},
+                                    {"tags", "[\"home\",7]"},
+                                    {"recurrence_timezone", std::string(100, 'z')}}),
+                       std::string(300, 't')));
+    const Json next = taken(harness);
+    EXPECT_LE(next.text_or("task_id", "").size(), 256U);
+    EXPECT_EQ(next.find("task_data")->text_or("title", ""), std::string(1'999, 'x'));
+    EXPECT_EQ(next.find("task_data")->find("tags"), nullptr);
+    EXPECT_EQ(next.find("task_data")->find("recurrence")->find("timezone"), nullptr);
+}
+
 TEST(Recurring, events_without_user_or_task_are_ignored) {
     Harness harness(kFresh);
     EXPECT_EQ(harness.send({.type = "completed", .task = "42"}).kind, MILLRACE_IGNORE);
