@@ -1,0 +1,146 @@
+"""The same with a real Kafka broker (MILLRACE_TEST_BROKERS), written to and read by foreign clients: aiokafka and kcat."""
+import asyncio
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from support.millrace import Millrace, Stream, event, now, wait  # noqa: E402
+
+BROKERS = os.environ.get("MILLRACE_TEST_BROKERS")
+if not BROKERS:
+    raise unittest.SkipTest(os.environ.get("MILLRACE_TEST_BROKERS_UNAVAILABLE", "no broker: MILLRACE_TEST_BROKERS is not set"))
+
+import aiokafka  # noqa: E402
+import aiokafka.admin  # noqa: E402
+
+TOPICS = {"task-events": 3, "reminders": 5, "task-updates": 3}
+
+
+async def make_topics():
+    admin = aiokafka.admin.AIOKafkaAdminClient(bootstrap_servers=BROKERS)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        gone = [t for t in there if not t.startswith("__")]
+        if gone:
+            await admin.delete_topics(gone)
+        for _ in range(200):
+            if not set(gone) & set(await admin.list_topics()):
+                break
+            await asyncio.sleep(0.05)
+        await admin.create_topics([aiokafka.admin.NewTopic(name, partitions, 1) for name, partitions in TOPICS.items()])
+    finally:
+        await admin.close()
+
+
+async def send(records):
+    """(topic, key, value) each, values as bytes or objects."""
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=BROKERS, acks="all")
+    await producer.start()
+    try:
+        for topic, key, value in records:
+            body = value if isinstance(value, bytes) else json.dumps(value).encode()
+            await producer.send_and_wait(topic, body, key=key.encode() if key is not None else None)
+    finally:
+        await producer.stop()
+
+
+def kcat_read(topic):
+    """Every record of the topic as kcat sees it."""
+    done = subprocess.run(["kcat", "-b", BROKERS, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-J"], capture_output=True, text=True, check=True, timeout=30)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def kafka(*settings, **more):
+    # A group prefix of its own: each test is a new installation.
+    return Millrace("transport=kafka", f"kafka.brokers={BROKERS}", f"kafka.group_prefix=e2e-{uuid.uuid4()}", *settings, **more)
+
+
+class Kafka(unittest.TestCase):
+    def setUp(self):
+        asyncio.run(make_topics())
+
+    def test_three_kinds_of_producers_end_in_one_next_task_and_one_reminder(self):
+        with kafka() as server:
+            server.wait_ready()
+            remind_at = now(2)
+            records = []
+            for key in (None, "t", "u"):
+                records.append(("task-events", key, event("u", "t", "completed", due_date=now(-60), recurrence={"rule": "daily"})))
+                reminder = {"event_id": str(uuid.uuid4()), "schema_version": 1, "timestamp": now(), "task_id": "t2", "user_id": "u", "title": "Water", "remind_at": remind_at}
+                records.append(("reminders", {None: None, "t": "t2", "u": "u"}[key], reminder))
+            asyncio.run(send(records))
+            wait(lambda: server.query("notification", "deliveries", user="u")["items"], "the reminder")
+            server.wait_idle()
+            created = [e for e in (json.loads(r["payload"]) for r in kcat_read("task-events")) if e["event_type"] == "created"]
+            self.assertEqual(len(created), 1)
+            self.assertEqual(len(server.query("notification", "deliveries", user="u")["items"]), 1)
+
+    def test_a_delta_from_kcat_reaches_its_user_and_nobody_else(self):
+        with kafka() as server:
+            server.wait_ready()
+            mine, other = Stream(server, "u"), Stream(server, "v")
+            self.addCleanup(mine.close)
+            self.addCleanup(other.close)
+            delta = {"event_type": "updated", "task_id": "t", "user_id": "u", "changes": {"title": "x"}}
+            subprocess.run(["kcat", "-b", BROKERS, "-P", "-t", "task-updates"], input=json.dumps(delta) + "\n", text=True, check=True, timeout=30)
+            wait(lambda: mine.events, "the delta")
+            self.assertEqual(mine.events[0]["data"], delta)
+            self.assertEqual(other.events, [])
+
+    def test_what_cannot_be_read_becomes_a_dead_letter_byte_for_byte(self):
+        with kafka() as server:
+            server.wait_ready()
+            asyncio.run(send([("task-events", "k", b"not json \xff"), ("task-events", "k", event("u", "after"))]))
+            # recurring, notification and audit each refuse it.
+            letters = wait(lambda: [r for r in kcat_read("task-events-dlq")] if len(kcat_read("task-events-dlq")) == 3 else None, "the dead letters")
+            headers = dict(zip(letters[0]["headers"][::2], letters[0]["headers"][1::2]))
+            self.assertEqual(letters[0]["key"], "k")
+            self.assertEqual(headers["millrace-error-class"], "undecodable")
+            self.assertEqual(headers["millrace-topic"], "task-events")
+            wait(lambda: [item["task_id"] for item in server.audit()] == ["after"], "the neighbour")
+
+    def test_killed_and_started_again_it_goes_on_where_it_was(self):
+        with kafka() as server:
+            server.wait_ready()
+            sent = 0
+            for round_ in range(3):
+                asyncio.run(send([("task-events", None, event(f"u{i % 5}", f"{round_}-{i}", "completed", due_date=now(-60), recurrence={"rule": "daily"})) for i in range(50)]))
+                sent += 50
+                server.kill()
+                server.start()
+            server.wait_ready()
+            wait(lambda: server.query("audit", "summary")["events"] >= 2 * sent, "the audit of all events")
+            server.wait_idle()
+            self.assertEqual(server.query("audit", "summary")["events"], 2 * sent)
+            created = [e for e in (json.loads(r["payload"]) for r in kcat_read("task-events")) if e["event_type"] == "created"]
+            self.assertEqual(len({e["task_id"] for e in created}), sent)
+            self.assertEqual(len({e["event_id"] for e in created}), sent)
+
+    def test_lag_is_log_end_minus_committed_and_reaches_zero(self):
+        with kafka() as server:
+            server.wait_ready()
+            asyncio.run(send([("task-events", None, event("u", str(i))) for i in range(20)]))
+            wait(lambda: server.query("audit", "summary")["events"] == 20, "the audit")
+            server.wait_idle()
+            rows = [row for row in server.handler("audit")["partitions"] if row["topic"] == "task-events"]
+            self.assertEqual(sum(row["committed"] for row in rows), 20)
+            self.assertEqual(sum(row["end"] for row in rows), 20)
+
+    def test_a_missing_broker_is_said_and_waited_for(self):
+        with Millrace("transport=kafka", "kafka.brokers=127.0.0.1:9") as server:
+            status, _, text = server.request("/readyz")
+            self.assertEqual(status, 503)
+            wait(lambda: "127.0.0.1:9" in server.request("/readyz")[2], "the reason")
+            status, headers, _ = server.request("/v1/topics/task-events/events", "POST", json.dumps(event("u", "1")), {"Content-Type": "application/json"}, base=server.http)
+            self.assertEqual(status, 503)
+            self.assertIn("Retry-After", headers)
+
+
+if __name__ == "__main__":
+    unittest.main()
