@@ -37,8 +37,7 @@ std::string_view view(beast::string_view text) { return {text.data(), text.size(
 
 // What the parser found wrong, as a status; nullopt: the connection is gone, nobody is there to be
 // told.
-std::optional<Problem> problem_of_reading(const error_code& error, bool has_begun,
-                                          const HttpLimits& limits) {
+std::optional<Problem> problem_of_reading(const error_code& error, const HttpLimits& limits) {
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
         return Problem{431,
                        fmt::format("the header is larger than {} bytes", limits.max_header_bytes),
@@ -54,7 +53,6 @@ std::optional<Problem> problem_of_reading(const error_code& error, bool has_begu
                        {}};
     }
     if (error == beast::error::timeout) {
-        if (!has_begun) return std::nullopt;
         return Problem{
             408,
             fmt::format("the request did not arrive within {} ms", limits.request_timeout.count()),
@@ -73,42 +71,69 @@ std::optional<Problem> problem_of_reading(const error_code& error, bool has_begu
                    {}};
 }
 
-class Connection final : public Live {
+// GCC 12 destroys temporaries in the arguments of a co_await twice at times: they have names here.
+class Connection final : public Live, public std::enable_shared_from_this<Connection> {
 public:
     Connection(ServerState& state, tcp::socket socket, bool is_admin)
         : state_(state),
           stream_(std::move(socket)),
           is_admin_(is_admin),
+          deadline_(stream_.get_executor()),
           registration_(state, *this) {
         ++state_.http_connections;
     }
 
     asio::awaitable<void> run() {
-        while (co_await serve_one()) {
-        }
+        // GCC 12 miscompiles a co_await in a loop's condition.
+        for (bool stays = true; stays;) stays = co_await serve_one();
         leave();
     }
 
     void drain() override {
-        if (is_idle_) stream_.cancel();
+        if (is_idle_) cancel();
     }
     void abort() override { stream_.close(); }
 
 private:
+    // Unlike tcp_stream's own expiry it leaves the socket open: whoever was too slow is told so.
+    void arm(milliseconds time) {
+        timed_out_ = false;
+        deadline_.expires_after(time);
+        deadline_.async_wait([weak = weak_from_this()](const error_code& cancelled) {
+            const auto self = weak.lock();
+            if (cancelled || !self ||
+                self->deadline_.expiry() > asio::steady_timer::clock_type::now())
+                return;
+            self->timed_out_ = true;
+            self->cancel();
+        });
+    }
+    void cancel() {
+        error_code ignored;
+        stream_.socket().cancel(ignored);
+    }
+
     // True: the connection is there for another request.
     asio::awaitable<bool> serve_one() {
-        if (!co_await await_request()) co_return false;
+        const bool has_request = co_await await_request();
+        if (!has_request) co_return false;
         auto parser = std::make_unique<Parser>();
         parser->header_limit(state_.limits().max_header_bytes);
         parser->body_limit(state_.limits().max_body_bytes);
         error_code error;
         co_await http::async_read_header(stream_, buffer_, *parser,
                                          asio::redirect_error(asio::use_awaitable, error));
-        if (error) co_return co_await give_up(error);
+        if (error) {
+            co_await give_up(error);
+            co_return false;
+        }
 
+        keep_alive_ = parser->keep_alive();
         Request request;
-        if (const auto refusal = read_head(*parser, request)) {
-            co_return co_await respond(*refusal, request, !parser->is_done());
+        const std::optional<Response> refusal = read_head(*parser, request);
+        if (refusal) {
+            const bool stays = co_await respond(*refusal, request, !parser->is_done());
+            co_return stays;
         }
         const RouteKind kind =
             request.method == "GET" ? state_.routes.kind_of(request) : RouteKind::kExchange;
@@ -116,21 +141,23 @@ private:
             co_await become_session(*parser, std::move(request), kind);
             co_return false;
         }
-        if (error = co_await read_body(*parser, request); error) co_return co_await give_up(error);
-        keep_alive_ = parser->keep_alive();
-        Response response = co_await ask_routes(request);
-        co_return co_await respond(std::move(response), request, false);
+        error = co_await read_body(*parser, request);
+        if (error) {
+            co_await give_up(error);
+            co_return false;
+        }
+        const Response response = co_await ask_routes(request);
+        const bool stays = co_await respond(response, request, false);
+        co_return stays;
     }
 
     // Waits for the first byte as long as a connection may be idle; from then on the whole request
     // has its own time.
     asio::awaitable<bool> await_request() {
-        keep_alive_ = false;
         if (buffer_.size() == 0) {
             if (state_.draining) co_return false;
             is_idle_ = true;
-            stream_.expires_after(is_first_ ? state_.limits().request_timeout
-                                            : state_.limits().idle_timeout);
+            arm(is_first_ ? state_.limits().request_timeout : state_.limits().idle_timeout);
             error_code error;
             const std::size_t size = co_await stream_.async_read_some(
                 buffer_.prepare(kReadBytes), asio::redirect_error(asio::use_awaitable, error));
@@ -139,7 +166,7 @@ private:
             buffer_.commit(size);
         }
         is_first_ = false;
-        stream_.expires_after(state_.limits().request_timeout);
+        arm(state_.limits().request_timeout);
         co_return true;
     }
 
@@ -202,7 +229,7 @@ private:
     }
 
     // `has_rest`: a body that was refused is still on its way.
-    asio::awaitable<bool> respond(Response response, const Request& request, bool has_rest) {
+    asio::awaitable<bool> respond(const Response& response, const Request& request, bool has_rest) {
         const bool stays = keep_alive_ && !response.close && !has_rest && !state_.draining;
         const bool has_body = request.method != "HEAD";
         std::string head = fmt::format("HTTP/1.1 {} {}\r\nServer: millrace\r\n", response.status,
@@ -216,7 +243,7 @@ private:
         head += "\r\n";
         const std::array<asio::const_buffer, 2> buffers{
             asio::buffer(head), has_body ? asio::buffer(response.body) : asio::const_buffer()};
-        stream_.expires_after(state_.limits().request_timeout);
+        arm(state_.limits().request_timeout);
         error_code error;
         co_await asio::async_write(stream_, buffers,
                                    asio::redirect_error(asio::use_awaitable, error));
@@ -225,20 +252,21 @@ private:
         co_return false;
     }
 
-    asio::awaitable<bool> give_up(const error_code& error) {
-        const bool has_begun = true;
-        if (const auto problem = problem_of_reading(error, has_begun, state_.limits())) {
-            keep_alive_ = false;
-            co_await respond(to_response(*problem), Request{}, true);
-        }
-        co_return false;
+    asio::awaitable<void> give_up(const error_code& error) {
+        const error_code cause = timed_out_ ? make_error_code(beast::error::timeout) : error;
+        const auto problem = problem_of_reading(cause, state_.limits());
+        if (!problem) co_return;
+        keep_alive_ = false;
+        const Response response = to_response(*problem);
+        const Request unknown;
+        co_await respond(response, unknown, true);
     }
 
     // Closing with unread bytes resets the connection, and the client may lose the answer.
     asio::awaitable<void> close_gently() {
         error_code error;
         stream_.socket().shutdown(tcp::socket::shutdown_send, error);
-        stream_.expires_after(kDrainTime);
+        arm(kDrainTime);
         std::size_t drained = 0;
         buffer_.clear();
         while (!error && drained < kMaxDrainBytes) {
@@ -250,15 +278,19 @@ private:
     asio::awaitable<void> become_session(Parser& parser, Request request, RouteKind kind) {
         leave();
         if (kind == RouteKind::kStream) {
-            co_await serve_stream(state_, stream_.release_socket(), std::move(request));
+            tcp::socket socket = stream_.release_socket();
+            co_await serve_stream(state_, std::move(socket), std::move(request));
         } else {
             const bool is_plain = kind == RouteKind::kPlainSocket;
-            co_await serve_websocket(state_, std::move(stream_), parser.release(),
-                                     std::move(request), is_plain);
+            const UpgradeRequest upgrade = parser.release();
+            co_await serve_websocket(state_, std::move(stream_), upgrade, std::move(request),
+                                     is_plain);
         }
     }
 
+    // Also when it becomes a session, which has time limits of its own.
     void leave() {
+        deadline_.cancel();
         if (!std::exchange(has_left_, true)) --state_.http_connections;
     }
 
@@ -270,6 +302,8 @@ private:
     bool is_first_ = true;
     bool keep_alive_ = false;
     bool has_left_ = false;
+    bool timed_out_ = false;
+    asio::steady_timer deadline_;
     LiveRegistration registration_;
 };
 
@@ -277,9 +311,9 @@ private:
 
 asio::awaitable<void> serve_connection(std::shared_ptr<ServerState> state, tcp::socket socket,
                                        bool is_admin) {
-    Connection connection(*state, std::move(socket), is_admin);
+    const auto connection = std::make_shared<Connection>(*state, std::move(socket), is_admin);
     try {
-        co_await connection.run();
+        co_await connection->run();
     } catch (const std::exception& exception) {
         log::error("gateway", "a connection ended by an exception: {}; please report it",
                    exception.what());

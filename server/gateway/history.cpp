@@ -169,9 +169,14 @@ void History::enforce_limits(User& user, Timestamp now) {
            (user.bytes > limits_.bytes && !user.events.empty())) {
         drop_oldest_of(user);
     }
-    while (bytes_ > limits_.total_bytes && !events_.empty()) drop_oldest_of(*events_.front().user);
-    for (std::size_t tries = users_.size(); bytes_ > limits_.total_bytes && tries > 0; --tries)
-        drop_oldest_user(now);
+    // Whoever has nothing left to resume is forgotten before others lose what they have.
+    for (std::size_t tries = users_.size() + events_.size(); bytes_ > limits_.total_bytes && tries > 0; --tries) {
+        if (events_.empty() || by_age_.front()->events.empty()) {
+            drop_oldest_user(now);
+        } else {
+            drop_oldest_of(*events_.front().user);
+        }
+    }
 }
 
 void History::expire(Timestamp now) {

@@ -51,7 +51,7 @@ public:
           queue_(socket_.get_executor(), static_cast<std::size_t>(config_.max_session_queue_bytes)),
           registration_(state, *this) {}
 
-    asio::awaitable<void> run(UpgradeRequest upgrade) {
+    asio::awaitable<void> run(const UpgradeRequest& upgrade) {
         configure();
         error_code error;
         co_await socket_.async_accept(upgrade, asio::redirect_error(asio::use_awaitable, error));
@@ -252,10 +252,11 @@ private:
 }  // namespace
 
 asio::awaitable<void> serve_websocket(ServerState& state, beast::tcp_stream stream,
-                                      UpgradeRequest upgrade, Request request, bool is_plain) {
+                                      const UpgradeRequest& upgrade, Request request,
+                                      bool is_plain) {
     const auto session =
         std::make_shared<WebSocketSession>(state, std::move(stream), std::move(request), is_plain);
-    co_await session->run(std::move(upgrade));
+    co_await session->run(upgrade);
 }
 
 }  // namespace millrace::gateway

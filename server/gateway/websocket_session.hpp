@@ -20,7 +20,7 @@ using UpgradeRequest = boost::beast::http::request<boost::beast::http::string_bo
 // Answers the upgrade and stays until the session has ended. `is_plain`: a message per event, which
 // is the event alone.
 boost::asio::awaitable<void> serve_websocket(ServerState& state, boost::beast::tcp_stream stream,
-                                             UpgradeRequest upgrade, Request request,
+                                             const UpgradeRequest& upgrade, Request request,
                                              bool is_plain);
 
 }  // namespace millrace::gateway

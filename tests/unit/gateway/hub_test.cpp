@@ -1,4 +1,5 @@
-// Who is sent what, and what is promised to those who come back: the hub without sockets, on a manual clock.
+// Who is sent what, and what is promised to those who come back: the hub without sockets, on a
+// manual clock.
 #include "gateway/hub.hpp"
 
 #include <gmock/gmock.h>
@@ -21,7 +22,8 @@ struct Client final : Session {
     bool deliver(const Delivery& delivery) override {
         if (is_slow) return false;
         got.push_back(delivery.publication().data);
-        previous.push_back(delivery.publication().previous ? delivery.publication().previous->value : -1);
+        previous.push_back(delivery.publication().previous ? delivery.publication().previous->value
+                                                           : -1);
         cursor = delivery.cursor();
         return true;
     }
@@ -55,8 +57,10 @@ struct HubTest : ::testing::Test {
         runtime.settle();
     }
 
-    void push(const std::string& user, const TopicPartition& origin, std::int64_t offset, const std::string& data) {
-        hub->push({user, origin, Offset{offset}, runtime.clock().now(), "id-" + data, std::nullopt, "updated", data});
+    void push(const std::string& user, const TopicPartition& origin, std::int64_t offset,
+              const std::string& data) {
+        hub->push({user, origin, Offset{offset}, runtime.clock().now(), "id-" + data, std::nullopt,
+                   "updated", data});
         runtime.settle();
     }
 
@@ -198,7 +202,8 @@ TEST_F(HubTest, resume_survives_a_restart_because_the_ring_is_refilled_from_the_
     runtime.advance(milliseconds(60'000));
     start();
     for (const auto* data : {"a", "b"}) {
-        hub->push({"7", kFirst, Offset{data[0] - 'a'}, then, std::string("id-") + data, std::nullopt, "updated", data});
+        hub->push({"7", kFirst, Offset{data[0] - 'a'}, then, std::string("id-") + data,
+                   std::nullopt, "updated", data});
     }
     runtime.settle();
     Client again;
@@ -210,7 +215,8 @@ TEST_F(HubTest, resume_survives_a_restart_because_the_ring_is_refilled_from_the_
 TEST_F(HubTest, a_session_without_cursor_is_not_sent_the_refill) {
     Client client;
     join(client, "7");
-    hub->push({"7", kFirst, Offset{0}, runtime.clock().now() - milliseconds(60'000), "id", std::nullopt, "updated", "old"});
+    hub->push({"7", kFirst, Offset{0}, runtime.clock().now() - milliseconds(60'000), "id",
+               std::nullopt, "updated", "old"});
     push("7", kFirst, 1, "new");
     EXPECT_THAT(client.got, ElementsAre("new"));
 }
@@ -219,7 +225,8 @@ TEST_F(HubTest, a_producer_whose_clock_is_behind_is_heard_once_the_refill_has_pa
     Client client;
     join(client, "7");
     runtime.advance(milliseconds(2'000));
-    hub->push({"7", kFirst, Offset{0}, runtime.clock().now() - milliseconds(60'000), "id", std::nullopt, "updated", "late clock"});
+    hub->push({"7", kFirst, Offset{0}, runtime.clock().now() - milliseconds(60'000), "id",
+               std::nullopt, "updated", "late clock"});
     runtime.settle();
     EXPECT_THAT(client.got, ElementsAre("late clock"));
 }
@@ -334,7 +341,8 @@ TEST_F(HubTest, what_is_no_cursor_begins_now_and_says_so) {
 
 TEST(Cursor, comes_back_as_it_was_and_a_changed_letter_is_noticed) {
     Cursor cursor;
-    cursor[kFirst] = {Offset{5'000'000'000}, Fingerprint{Offset{4'999'999'999}, 1'767'225'600'123, 0xdeadbeef}};
+    cursor[kFirst] = {Offset{5'000'000'000},
+                      Fingerprint{Offset{4'999'999'999}, 1'767'225'600'123, 0xdeadbeef}};
     cursor[kSecond] = {Offset{0}, std::nullopt};
     cursor[TopicPartition{"other", {12}}] = {Offset{1}, Fingerprint{Offset{0}, -1, 0}};
     const std::string text = encode_cursor(cursor);
@@ -359,9 +367,11 @@ TEST(Delivery, carries_the_event_byte_for_byte_in_each_form) {
     const Delivery delivery(event, "CURSOR");
     EXPECT_EQ(*delivery.text(EventForm::kPlain), event->data);
     EXPECT_EQ(*delivery.text(EventForm::kFrame),
-              "{\"type\":\"event\",\"topic\":\"task-updates\",\"partition\":0,\"offset\":3,\"prev\":1,\"cursor\":\"CURSOR\","
+              "{\"type\":\"event\",\"topic\":\"task-updates\",\"partition\":0,\"offset\":3,"
+              "\"prev\":1,\"cursor\":\"CURSOR\","
               "\"id\":\"a\\\"b\",\"time\":null,\"data\":{\n \"title\": 1.50}}");
-    EXPECT_EQ(*delivery.text(EventForm::kStream), "id: CURSOR\nevent: updated\ndata: {\ndata:  \"title\": 1.50}\n\n");
+    EXPECT_EQ(*delivery.text(EventForm::kStream),
+              "id: CURSOR\nevent: updated\ndata: {\ndata:  \"title\": 1.50}\n\n");
     EXPECT_EQ(delivery.text(EventForm::kFrame), delivery.text(EventForm::kFrame));
 }
 

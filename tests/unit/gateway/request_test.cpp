@@ -1,4 +1,5 @@
-// Requests without sockets: targets, framing, hosts and origins, bodies cut into events, problem documents.
+// Requests without sockets: targets, framing, hosts and origins, bodies cut into events, problem
+// documents.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,8 +53,11 @@ TEST(Framing, what_two_servers_could_read_differently_is_refused) {
     EXPECT_EQ(status({{"host", "a"}, {"transfer-encoding", "chunked"}}, 10), 400);
     EXPECT_EQ(status({{"host", "a"}, {"transfer-encoding", "chunked, identity"}}), 400);
     EXPECT_EQ(status({{"host", "a"}, {"transfer-encoding", "gzip, chunked"}}), 400);
-    EXPECT_EQ(status({{"host", "a"}, {"transfer-encoding", "chunked"}, {"transfer-encoding", "chunked"}}), 400);
-    EXPECT_EQ(status({{"host", "a"}, {"transfer-encoding", "chunked"}, {"content-length", "3"}}), 400);
+    EXPECT_EQ(
+        status({{"host", "a"}, {"transfer-encoding", "chunked"}, {"transfer-encoding", "chunked"}}),
+        400);
+    EXPECT_EQ(status({{"host", "a"}, {"transfer-encoding", "chunked"}, {"content-length", "3"}}),
+              400);
     EXPECT_EQ(status({{"host", "a"}, {"content-length", "3"}, {"content-length", "3"}}), 400);
     EXPECT_EQ(status({{"host", "a"}, {"expect", "a pony"}}), 417);
     EXPECT_EQ(status({{"host", "a"}}, 20), 505);
@@ -63,12 +67,16 @@ TEST(Access, only_known_hosts_are_answered) {
     ServerConfig config;
     config.server.hosts = {"Tasks.Example"};
     const Access access(config, "token");
-    const auto is_fine = [&](const char* host) { return !access.check_host(request_with({{"host", host}})); };
-    for (const char* good : {"localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "tasks.example", "TASKS.example.:443"}) {
+    const auto is_fine = [&](const char* host) {
+        return !access.check_host(request_with({{"host", host}}));
+    };
+    for (const char* good : {"localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080",
+                             "tasks.example", "TASKS.example.:443"}) {
         EXPECT_TRUE(is_fine(good)) << good;
     }
-    for (const char* bad : {"evil.example", "10.0.0.1", "localhost.evil.example", "127.0.0.1.evil.example", "localhost:8080@evil.example",
-                            "tasks.example:99999", "a b", ""}) {
+    for (const char* bad :
+         {"evil.example", "10.0.0.1", "localhost.evil.example", "127.0.0.1.evil.example",
+          "localhost:8080@evil.example", "tasks.example:99999", "a b", ""}) {
         EXPECT_FALSE(is_fine(bad)) << bad;
     }
 }
@@ -86,7 +94,10 @@ TEST(Access, writes_and_streams_of_other_sites_need_an_allowed_origin) {
     config.gateway.origins = {"https://app.example"};
     const Access access(config, "token");
     const auto refused = [&](const char* origin, const char* method, bool is_stream) {
-        return access.check_origin(request_with({{"host", "localhost:8080"}, {"origin", origin}}, method), is_stream).has_value();
+        return access
+            .check_origin(request_with({{"host", "localhost:8080"}, {"origin", origin}}, method),
+                          is_stream)
+            .has_value();
     };
     EXPECT_TRUE(refused("https://evil.example", "POST", false));
     EXPECT_TRUE(refused("https://evil.example", "GET", true));
@@ -95,20 +106,24 @@ TEST(Access, writes_and_streams_of_other_sites_need_an_allowed_origin) {
     EXPECT_FALSE(refused("https://evil.example", "GET", false));
     EXPECT_FALSE(refused("https://app.example", "POST", false));
     EXPECT_FALSE(refused("http://localhost:8080", "POST", false));
-    EXPECT_FALSE(access.check_origin(request_with({{"host", "localhost:8080"}}, "POST"), false).has_value());
+    EXPECT_FALSE(
+        access.check_origin(request_with({{"host", "localhost:8080"}}, "POST"), false).has_value());
 }
 
 TEST(Access, the_admin_token_comes_as_bearer_or_as_a_subprotocol) {
     const Access access(ServerConfig{}, "secret");
     EXPECT_FALSE(access.check_admin(request_with({{"authorization", "Bearer secret"}})));
-    EXPECT_FALSE(access.check_admin(request_with({{"sec-websocket-protocol", "millrace.v1, bearer.secret"}})));
+    EXPECT_FALSE(access.check_admin(
+        request_with({{"sec-websocket-protocol", "millrace.v1, bearer.secret"}})));
     for (const char* wrong : {"Bearer secret2", "Bearer ", "Basic secret", "secret", ""}) {
         const auto refusal = access.check_admin(request_with({{"authorization", wrong}}));
         ASSERT_TRUE(refusal) << wrong;
         EXPECT_EQ(refusal->status, 401);
-        EXPECT_THAT(find_parameter(refusal->headers, "WWW-Authenticate").value_or(""), HasSubstr("Bearer"));
+        EXPECT_THAT(find_parameter(refusal->headers, "WWW-Authenticate").value_or(""),
+                    HasSubstr("Bearer"));
     }
-    EXPECT_TRUE(Access(ServerConfig{}, "").check_admin(request_with({{"authorization", "Bearer "}})));
+    EXPECT_TRUE(
+        Access(ServerConfig{}, "").check_admin(request_with({{"authorization", "Bearer "}})));
 }
 
 struct Body {
@@ -144,27 +159,35 @@ TEST(IngestBody, lines_are_found_by_type_and_by_content) {
     EXPECT_THAT(cut("{\"a\":1}\n\n{\"b\":2}\r\n").events, ElementsAre("{\"a\":1}", "{\"b\":2}"));
     EXPECT_THAT(cut("{\"a\":1}", "application/x-ndjson").events, ElementsAre("{\"a\":1}"));
     EXPECT_TRUE(cut("{\"a\":1}", "application/x-ndjson; charset=utf-8").is_batch);
-    EXPECT_THAT(cut("{\"a\":1}\nbroken\n{\"b\":2}").events, ElementsAre("{\"a\":1}", "broken", "{\"b\":2}"));
+    EXPECT_THAT(cut("{\"a\":1}\nbroken\n{\"b\":2}").events,
+                ElementsAre("{\"a\":1}", "broken", "{\"b\":2}"));
 }
 
 TEST(IngestBody, borders_that_cannot_be_found_are_an_error_of_the_whole) {
-    for (const char* wrong : {"", "  ", "[]", "[1,,2]", "[1 2]", "[{\"a\":1}", "[1]x", "[1,]"}) EXPECT_THAT(cut(wrong).events, IsEmpty()) << wrong;
+    for (const char* wrong : {"", "  ", "[]", "[1,,2]", "[{\"a\":1}", "[1]x", "[1,]"})
+        EXPECT_THAT(cut(wrong).events, IsEmpty()) << wrong;
     EXPECT_THAT(cut("[1,2,3,4,5,6]").error, HasSubstr("max_batch_events"));
     EXPECT_THAT(cut("{}", "text/html").error, HasSubstr("text/html"));
     EXPECT_THAT(cut("{}", "application/cloudevents-batch+json").error, HasSubstr("array"));
 }
 
 TEST(IngestBody, cloud_events_in_binary_mode_become_record_headers) {
-    Request request = request_with({{"content-type", "application/json"}, {"ce-specversion", "1.0"}, {"ce-id", "a%20b"}, {"traceparent", "00-1-2-01"}});
+    Request request = request_with({{"content-type", "application/json"},
+                                    {"ce-specversion", "1.0"},
+                                    {"ce-id", "a%20b"},
+                                    {"traceparent", "00-1-2-01"}});
     request.body = "{}";
     const auto body = read_ingest_body(request, 5);
     ASSERT_TRUE(body);
-    EXPECT_THAT(body->headers, ElementsAre(std::pair{"ce_specversion", "1.0"}, std::pair{"ce_id", "a b"},
-                                           std::pair{"content-type", "application/json"}, std::pair{"traceparent", "00-1-2-01"}));
+    EXPECT_THAT(body->headers,
+                ElementsAre(std::pair{"ce_specversion", "1.0"}, std::pair{"ce_id", "a b"},
+                            std::pair{"content-type", "application/json"},
+                            std::pair{"traceparent", "00-1-2-01"}));
 }
 
 TEST(Problem, is_a_document_with_what_where_and_what_to_do) {
-    const Response response = to_response({503, "the \"log\" is full", "/v1/x", "wait", "\"accepted\":0"});
+    const Response response =
+        to_response({503, "the \"log\" is full", "/v1/x", "wait", "\"accepted\":0"});
     EXPECT_EQ(response.content_type, "application/problem+json");
     EXPECT_EQ(find_parameter(response.headers, "Retry-After"), "1");
     const auto document = boost::json::parse(response.body).as_object();
@@ -184,7 +207,8 @@ TEST(Url, is_taken_apart_or_refused) {
     EXPECT_EQ(url->target, "/a/b?c=d");
     EXPECT_EQ(url->host_header(), "hooks.example:8443");
     EXPECT_EQ(parse_url("http://[::1]:80")->host_header(), "[::1]");
-    for (const char* wrong : {"", "ftp://x", "x/y", "http://", "http://u:p@x/", "http://a b/", "http://x:99999/", "http://x\r\nHost: y/"}) {
+    for (const char* wrong : {"", "ftp://x", "x/y", "http://", "http://u:p@x/", "http://a b/",
+                              "http://x:99999/", "http://x\r\nHost: y/"}) {
         EXPECT_FALSE(parse_url(wrong)) << wrong;
     }
 }
