@@ -22,6 +22,9 @@ except ImportError:
 DAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
 ZONES = ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Sao_Paulo"]
 COUNT = 20
+# dateutil walks to the last year for a rule that matches nothing; 9999 would take seconds for each.
+LAST_YEAR = 2300
+datetime.MAXYEAR = LAST_YEAR
 
 
 def some(source, values, most):
@@ -77,10 +80,9 @@ def random_case(source):
     parts += by_parts(source, frequency, start.weekday() == DAYS.index(week_start))
     zone = source.choice(ZONES)
     chance = source.random()
-    rare = any(part.startswith(("BYMONTHDAY", "BYSETPOS", "BYYEARDAY", "BYDAY")) for part in parts)
-    if chance < 0.3 and not rare:
+    if chance < 0.2:
         parts.append(f"COUNT={source.randint(1, 40)}")
-    else:  # bounded, or dateutil walks to the year 9999 for a rule that matches nothing
+    else:
         end = start + datetime.timedelta(days=source.randint(0, 3000) if chance < 0.5 else 4000)
         parts.append(end.strftime("UNTIL=%Y%m%dT%H%M%SZ"))
     source.shuffle(parts)
@@ -93,7 +95,7 @@ def expected(zone_name, start, rule):
     times = []
     try:
         for time in rrule.rrulestr(rule, dtstart=start.replace(tzinfo=zone)):
-            if time.year > start.year + 300 or len(times) == COUNT:
+            if len(times) == COUNT:
                 break
             times.append(time.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
     except (IndexError, ValueError):
@@ -101,9 +103,13 @@ def expected(zone_name, start, rule):
     return ",".join(times)
 
 
+def before_last_year(answer):
+    return ",".join(time for time in answer.split(",") if time[:4] < str(LAST_YEAR - 1) or not time[:4].isdigit())
+
+
 def main():
     driver = sys.argv[1]
-    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 250
+    cases = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 20260131
     source = random.Random(seed)
     asked = [random_case(source) for _ in range(cases)]
@@ -115,7 +121,7 @@ def main():
         wanted = expected(zone, start, rule)
         if wanted is None:
             skipped += 1
-        if wanted is None or answer == wanted:
+        if wanted is None or before_last_year(answer) == before_last_year(wanted):
             continue
         different += 1
         if different <= 5:
