@@ -47,7 +47,8 @@ struct ApiClient::Loop {
 ApiClient::ApiClient(const Remote& remote)
     : loop_(std::make_unique<Loop>()),
       server_(first_of({remote.server, environment("MILLRACE_SERVER"), "http://127.0.0.1:8081"})),
-      token_(first_of({environment("MILLRACE_ADMIN_TOKEN"), read_admin_token(first_of({remote.data_dir, "./data"}))})) {
+      token_(first_of({environment("MILLRACE_ADMIN_TOKEN"),
+                       read_admin_token(first_of({remote.data_dir, "./data"}))})) {
     if (server_.back() == '/') server_.pop_back();
 }
 
@@ -60,7 +61,8 @@ Result<boost::json::value> ApiClient::get(const std::string& path) {
     return call(std::move(request));
 }
 
-Result<boost::json::value> ApiClient::post(const std::string& path, const std::string& content_type, std::string body) {
+Result<boost::json::value> ApiClient::post(const std::string& path, const std::string& content_type,
+                                           std::string body) {
     engine::HttpCall request;
     request.method = "POST";
     request.url = server_ + path;
@@ -75,7 +77,8 @@ Result<boost::json::value> ApiClient::call(engine::HttpCall request) {
     if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
     std::promise<engine::HttpAnswer> promise;
     loop_->runtime.loop().post([&] {
-        loop_->client.call(request, [&](engine::HttpAnswer answer) { promise.set_value(std::move(answer)); });
+        loop_->client.call(
+            request, [&](engine::HttpAnswer answer) { promise.set_value(std::move(answer)); });
     });
     const auto answer = promise.get_future().get();
     if (answer.status < 200 || answer.status > 299) {
@@ -87,17 +90,23 @@ Result<boost::json::value> ApiClient::call(engine::HttpCall request) {
     }
     boost::system::error_code error;
     auto value = boost::json::parse(answer.body, error);
-    if (error) return fail(ErrorCode::kCorrupt, fmt::format("{}: the answer is not JSON", request.url));
+    if (error)
+        return fail(ErrorCode::kCorrupt, fmt::format("{}: the answer is not JSON", request.url));
     return value;
 }
 
 Error ApiClient::refusal(const engine::HttpCall& request, const engine::HttpAnswer& answer) const {
     if (answer.status == 0) {
-        return fail(ErrorCode::kUnavailable, fmt::format("no server answers at {} ({}); start one with `millrace serve`, or say where it is with --server",
-                                                         server_, answer.body));
+        return fail(ErrorCode::kUnavailable,
+                    fmt::format("no server answers at {} ({}); start one with `millrace serve`, or "
+                                "say where it is with --server",
+                                server_, answer.body));
     }
     if (answer.status == 401) {
-        return fail(ErrorCode::kDenied, fmt::format("{} does not accept the token; set MILLRACE_ADMIN_TOKEN, or name the server's --data-dir", server_));
+        return fail(ErrorCode::kDenied,
+                    fmt::format("{} does not accept the token; set MILLRACE_ADMIN_TOKEN, or name "
+                                "the server's --data-dir",
+                                server_));
     }
     boost::system::error_code error;
     const auto problem = boost::json::parse(answer.body, error);
@@ -106,17 +115,23 @@ Error ApiClient::refusal(const engine::HttpCall& request, const engine::HttpAnsw
         const auto& members = problem.get_object();
         const auto* title = members.if_contains("title");
         const auto* detail = members.if_contains("detail");
-        if (detail != nullptr && detail->is_string()) what = detail->get_string();
-        else if (title != nullptr && title->is_string()) what = title->get_string();
+        if (detail != nullptr && detail->is_string())
+            what = detail->get_string();
+        else if (title != nullptr && title->is_string())
+            what = title->get_string();
     }
-    return fail(ErrorCode::kInvalid, fmt::format("{} {}: {} {}", request.method, request.url, answer.status, what));
+    return fail(ErrorCode::kInvalid,
+                fmt::format("{} {}: {} {}", request.method, request.url, answer.status, what));
 }
 
 std::string percent_encoded(std::string_view text) {
     std::string encoded;
     for (const char c : text) {
-        if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '~') encoded += c;
-        else encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' ||
+            c == '~')
+            encoded += c;
+        else
+            encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
     }
     return encoded;
 }

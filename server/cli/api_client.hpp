@@ -1,7 +1,7 @@
 // ApiClient: the HTTP API of a running server, for commands.
 //
-// Thread rule: one thread; each call blocks until it is answered. Errors: what the server's problem document says, or why it cannot be
-// reached and what to do about it.
+// Thread rule: one thread; each call blocks until it is answered. Errors: what the server's problem
+// document says, or why it cannot be reached and what to do about it.
 #pragma once
 
 #include <boost/json/value.hpp>
@@ -23,7 +23,8 @@ public:
 
     // `path` with its query. The answer's JSON, also of a mixed batch (207).
     Result<boost::json::value> get(const std::string& path);
-    Result<boost::json::value> post(const std::string& path, const std::string& content_type, std::string body);
+    Result<boost::json::value> post(const std::string& path, const std::string& content_type,
+                                    std::string body);
 
 private:
     Result<boost::json::value> call(engine::HttpCall request);

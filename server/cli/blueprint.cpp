@@ -24,16 +24,20 @@ std::vector<std::string> plugin_directories(const ServerConfig& config) {
 // `schemas` beside the configuration's folder.
 std::string schema_directory(const ServerConfig& config) {
     if (!config.server.schema_dir.empty()) return config.server.schema_dir;
-    return (std::filesystem::absolute(config.file).parent_path().parent_path() / "schemas").lexically_normal().string();
+    return (std::filesystem::absolute(config.file).parent_path().parent_path() / "schemas")
+        .lexically_normal()
+        .string();
 }
 
 }  // namespace
 
 Blueprint::Blueprint(const ConfigSource& source)
     : config_(load_server_config(source)), schemas_(SchemaSet::load(schema_directory(config_))) {
-    reader_ = std::make_unique<EnvelopeReader>(ConfigNode::load_file(schema_directory(config_) + "/envelope.yaml", nullptr), schemas_,
-                                               topic_readings());
-    plugins_ = plugins::PluginSet::load(plugin_directories(config_), config_.server.data_dir + "/plugins");
+    reader_ = std::make_unique<EnvelopeReader>(
+        ConfigNode::load_file(schema_directory(config_) + "/envelope.yaml", nullptr), schemas_,
+        topic_readings());
+    plugins_ =
+        plugins::PluginSet::load(plugin_directories(config_), config_.server.data_dir + "/plugins");
     make_handlers();
 }
 
@@ -42,7 +46,8 @@ std::vector<TopicReading> Blueprint::topic_readings() const {
     std::string faults;
     for (const auto& topic : config_.topics) {
         if (!topic.schema.empty() && !schemas_.has_event(topic.schema)) {
-            faults += fmt::format("{}: topics.{}.schema: there is no schema '{}'; there are: {}\n", topic.origin, topic.name, topic.schema,
+            faults += fmt::format("{}: topics.{}.schema: there is no schema '{}'; there are: {}\n",
+                                  topic.origin, topic.name, topic.schema,
                                   fmt::join(schemas_.names(), ", "));
         }
         readings.push_back({topic.name, topic.schema, topic.strict});
@@ -86,7 +91,8 @@ std::vector<TopicSpec> Blueprint::topics() const {
 Result<void> Blueprint::check_event(std::string_view topic, std::string_view event) const {
     const auto declared = std::ranges::find(config_.topics, topic, &TopicSection::name);
     if (declared == config_.topics.end()) {
-        return fail(ErrorCode::kNotFound, fmt::format("{}: not one of the configuration's topics", topic));
+        return fail(ErrorCode::kNotFound,
+                    fmt::format("{}: not one of the configuration's topics", topic));
     }
     return check_canonical(schemas_, declared->schema, event);
 }

@@ -1,7 +1,9 @@
-// Blueprint: everything that can be known and checked before anything is started: configuration, schemas, reading rules, plugins and
-// their options. `check` stops here, `serve` builds a Server on it.
+// Blueprint: everything that can be known and checked before anything is started: configuration,
+// schemas, reading rules, plugins and their options. `check` stops here, `serve` builds a Server on
+// it.
 //
-// Thread rule: made at start, read-only afterwards. Errors: the constructor throws ErrorException whose message has one fault a line.
+// Thread rule: made at start, read-only afterwards. Errors: the constructor throws ErrorException
+// whose message has one fault a line.
 #pragma once
 
 #include <functional>

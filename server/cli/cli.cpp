@@ -24,22 +24,34 @@ struct Parsed {
 };
 
 void add_config_options(CLI::App& command, Parsed& parsed) {
-    command.add_option("--config", parsed.source.file, "The configuration; else $MILLRACE_CONFIG, config/millrace.yaml, /etc/millrace/millrace.yaml");
-    command.add_option("--set", parsed.settings, "key.path=value, over file and environment; may be repeated")->allow_extra_args(false);
-    command.add_option("--data-dir", parsed.data_dir, "Where state and log are kept (server.data_dir)");
-    command.add_option("--plugin-dir", parsed.source.plugin_dirs, "Where plugins are looked for; may be repeated")->allow_extra_args(false);
+    command.add_option("--config", parsed.source.file,
+                       "The configuration; else $MILLRACE_CONFIG, config/millrace.yaml, "
+                       "/etc/millrace/millrace.yaml");
+    command
+        .add_option("--set", parsed.settings,
+                    "key.path=value, over file and environment; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--data-dir", parsed.data_dir,
+                       "Where state and log are kept (server.data_dir)");
+    command
+        .add_option("--plugin-dir", parsed.source.plugin_dirs,
+                    "Where plugins are looked for; may be repeated")
+        ->allow_extra_args(false);
 }
 
 void add_remote_options(CLI::App& command, Parsed& parsed) {
-    command.add_option("--server", parsed.remote.server, "The server's admin address; else $MILLRACE_SERVER, http://127.0.0.1:8081");
-    command.add_option("--data-dir", parsed.remote.data_dir, "Where its admin-token lies, unless $MILLRACE_ADMIN_TOKEN is set (./data)");
+    command.add_option("--server", parsed.remote.server,
+                       "The server's admin address; else $MILLRACE_SERVER, http://127.0.0.1:8081");
+    command.add_option("--data-dir", parsed.remote.data_dir,
+                       "Where its admin-token lies, unless $MILLRACE_ADMIN_TOKEN is set (./data)");
     command.add_flag("--json", parsed.remote.json, "Output for programs");
 }
 
 void finish_source(Parsed& parsed) {
     for (const auto& setting : parsed.settings) {
         const auto equals = setting.find('=');
-        if (equals == std::string::npos || equals == 0) throw CLI::ValidationError("--set", "'" + setting + "' is not key.path=value");
+        if (equals == std::string::npos || equals == 0)
+            throw CLI::ValidationError("--set", "'" + setting + "' is not key.path=value");
         parsed.source.settings.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
     }
     if (!parsed.data_dir.empty()) parsed.source.data_dir = parsed.data_dir;
@@ -52,21 +64,26 @@ void add_server_commands(CLI::App& app, Parsed& parsed, int& code) {
         finish_source(parsed);
         code = serve(parsed.source);
     });
-    auto* check_command = app.add_subcommand("check", "Check configuration, schemas and plugins; nothing is started");
+    auto* check_command =
+        app.add_subcommand("check", "Check configuration, schemas and plugins; nothing is started");
     add_config_options(*check_command, parsed);
     check_command->add_flag("--json", parsed.json, "Output for programs");
     check_command->callback([&] {
         finish_source(parsed);
         code = check(parsed.source, parsed.json);
     });
-    app.add_subcommand("version", "Print the version")->callback([] { std::printf("millrace %s\n", kVersion); });
+    app.add_subcommand("version", "Print the version")->callback([] {
+        std::printf("millrace %s\n", kVersion);
+    });
 }
 
 void add_topic_commands(CLI::App& app, Parsed& parsed, int& code) {
-    auto* publish_command = app.add_subcommand("publish", "Send events, one JSON object a line; waits until they are confirmed");
+    auto* publish_command = app.add_subcommand(
+        "publish", "Send events, one JSON object a line; waits until they are confirmed");
     publish_command->add_option("topic", parsed.publish.topic, "The topic")->required();
     publish_command->add_option("file", parsed.publish.file, "The file; - reads standard input");
-    publish_command->add_option("--key", parsed.publish.key, "Key of every record; else the event's user");
+    publish_command->add_option("--key", parsed.publish.key,
+                                "Key of every record; else the event's user");
     add_remote_options(*publish_command, parsed);
     publish_command->callback([&] {
         parsed.publish.remote = parsed.remote;
@@ -74,7 +91,8 @@ void add_topic_commands(CLI::App& app, Parsed& parsed, int& code) {
     });
     auto* tail_command = app.add_subcommand("tail", "Show a topic's records as they come");
     tail_command->add_option("topic", parsed.tail.topic, "The topic")->required();
-    tail_command->add_option("--from", parsed.from, "Where to begin")->check(CLI::IsMember({"earliest", "latest"}));
+    tail_command->add_option("--from", parsed.from, "Where to begin")
+        ->check(CLI::IsMember({"earliest", "latest"}));
     tail_command->add_option("--user", parsed.tail.user, "Only this user's");
     tail_command->add_option("--count", parsed.tail.count, "Stop after so many");
     add_remote_options(*tail_command, parsed);
@@ -94,9 +112,11 @@ void add_handler_commands(CLI::App& app, Parsed& parsed, int& code) {
     auto* list = handlers->add_subcommand("list", "Each handler with its state, lag and errors");
     add_remote_options(*list, parsed);
     list->callback([&] { code = list_handlers(parsed.remote); });
-    auto* query_command = app.add_subcommand("query", "Ask a handler: millrace query audit events user=7");
+    auto* query_command =
+        app.add_subcommand("query", "Ask a handler: millrace query audit events user=7");
     query_command->add_option("handler", parsed.query.handler, "The handler")->required();
-    query_command->add_option("question", parsed.query.question, "One of its questions")->required();
+    query_command->add_option("question", parsed.query.question, "One of its questions")
+        ->required();
     query_command->add_option("parameters", parsed.query.parameters, "key=value");
     add_remote_options(*query_command, parsed);
     query_command->callback([&] {

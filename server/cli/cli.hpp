@@ -1,9 +1,11 @@
-// The command line: `millrace serve | check | publish | tail | query | topics | handlers | version`.
+// The command line: `millrace serve | check | publish | tail | query | topics | handlers |
+// version`.
 #pragma once
 
 namespace millrace::cli {
 
-// Returns the exit code: 0 done, 1 it failed, 2 wrong usage or configuration. Blocks until the command (or the server) ended.
+// Returns the exit code: 0 done, 1 it failed, 2 wrong usage or configuration. Blocks until the
+// command (or the server) ended.
 int run(int argc, char** argv);
 
 }  // namespace millrace::cli

@@ -16,7 +16,9 @@
 namespace millrace::cli {
 namespace {
 
-[[noreturn]] void refuse(ErrorCode code, std::string message) { throw ErrorException(fail(code, std::move(message))); }
+[[noreturn]] void refuse(ErrorCode code, std::string message) {
+    throw ErrorException(fail(code, std::move(message)));
+}
 
 std::string first_line(const std::string& path) {
     std::ifstream file(path);
@@ -30,26 +32,35 @@ void write_file(const std::string& path, const std::string& line, int mode) {
     const std::string temporary = path + ".new";
     const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     const std::string text = line + "\n";
-    const bool written = file >= 0 && ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+    const bool written =
+        file >= 0 && ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+        ::fsync(file) == 0;
     const int error = errno;
     if (file >= 0) ::close(file);
     if (!written || ::rename(temporary.c_str(), path.c_str()) != 0) {
-        refuse(ErrorCode::kIo, fmt::format("{}: cannot be written: {}", path, std::strerror(error)));
+        refuse(ErrorCode::kIo,
+               fmt::format("{}: cannot be written: {}", path, std::strerror(error)));
     }
 }
 
 }  // namespace
 
-DataDirectory::DataDirectory(const std::string& path, Random& random) : path_(path), random_(random) {
+DataDirectory::DataDirectory(const std::string& path, Random& random)
+    : path_(path), random_(random) {
     std::error_code error;
     std::filesystem::create_directories(path, error);
-    if (error) refuse(ErrorCode::kIo, fmt::format("server.data_dir: {} cannot be made: {}", path, error.message()));
+    if (error)
+        refuse(ErrorCode::kIo,
+               fmt::format("server.data_dir: {} cannot be made: {}", path, error.message()));
     const std::string lock = path + "/lock";
     lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (lock_ < 0) refuse(ErrorCode::kIo, fmt::format("{}: {}; the server must be able to write there", lock, std::strerror(errno)));
+    if (lock_ < 0)
+        refuse(ErrorCode::kIo, fmt::format("{}: {}; the server must be able to write there", lock,
+                                           std::strerror(errno)));
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
         ::close(lock_);
-        refuse(ErrorCode::kConflict, fmt::format("{} is in use by another millrace (process {}); stop it, or give this one its own --data-dir",
+        refuse(ErrorCode::kConflict, fmt::format("{} is in use by another millrace (process {}); "
+                                                 "stop it, or give this one its own --data-dir",
                                                  path, first_line(lock)));
     }
     const std::string process = fmt::format("{}\n", ::getpid());
@@ -73,6 +84,8 @@ std::string DataDirectory::admin_token(const std::string& configured) {
     return token;
 }
 
-std::string read_admin_token(const std::string& data_dir) { return first_line(data_dir + "/admin-token"); }
+std::string read_admin_token(const std::string& data_dir) {
+    return first_line(data_dir + "/admin-token");
+}
 
 }  // namespace millrace::cli

@@ -1,8 +1,10 @@
 // DataDirectory: the one folder that a server writes to, locked by one process at a time.
 //
-//   lock · installation-id · admin-token (0600) · log/ (embedded) · handlers/<name>/ · plugins/ (copies that are loaded)
+//   lock · installation-id · admin-token (0600) · log/ (embedded) · handlers/<name>/ · plugins/
+//   (copies that are loaded)
 //
-// Thread rule: start-up. Ownership: holds the lock while it lives. Errors: throws ErrorException with what to do.
+// Thread rule: start-up. Ownership: holds the lock while it lives. Errors: throws ErrorException
+// with what to do.
 #pragma once
 
 #include <string>

@@ -33,7 +33,8 @@ void print_table(const Row& head, const std::vector<Row>& rows) {
     }
     const auto print = [&](const Row& row) {
         std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}", row[i], i + 1 == row.size() ? 0 : widths[i] + 2);
+        for (std::size_t i = 0; i < row.size(); ++i)
+            line += fmt::format("{:<{}}", row[i], i + 1 == row.size() ? 0 : widths[i] + 2);
         std::printf("%s\n", line.c_str());
     };
     print(head);
@@ -51,12 +52,15 @@ std::int64_t total(const boost::json::object& handler, const char* what) {
 
 void print_handler_notes(const boost::json::object& handler) {
     const std::string name = member(handler, "handler");
-    if (const std::string reason = member(handler, "reason"); !reason.empty() && reason != "-") std::printf("%s: %s\n", name.c_str(), reason.c_str());
-    for (const auto& held : handler.at("held").as_array()) std::printf("%s: held: %s\n", name.c_str(), text_of(held).c_str());
+    if (const std::string reason = member(handler, "reason"); !reason.empty() && reason != "-")
+        std::printf("%s: %s\n", name.c_str(), reason.c_str());
+    for (const auto& held : handler.at("held").as_array())
+        std::printf("%s: held: %s\n", name.c_str(), text_of(held).c_str());
     for (const auto& partition : handler.at("partitions").as_array()) {
         const auto& row = partition.as_object();
         if (!row.at("held").is_null()) {
-            std::printf("%s: %s/%s: %s\n", name.c_str(), member(row, "topic").c_str(), member(row, "partition").c_str(), member(row, "held").c_str());
+            std::printf("%s: %s/%s: %s\n", name.c_str(), member(row, "topic").c_str(),
+                        member(row, "partition").c_str(), member(row, "held").c_str());
         }
     }
 }
@@ -94,9 +98,13 @@ int list_topics(const Remote& remote) {
         std::int64_t records = 0;
         for (const auto& partition : topic.at("partitions").as_array()) {
             const auto& row = partition.as_object();
-            if (row.at("high").is_number() && row.at("low").is_number()) records += row.at("high").to_number<std::int64_t>() - row.at("low").to_number<std::int64_t>();
+            if (row.at("high").is_number() && row.at("low").is_number())
+                records += row.at("high").to_number<std::int64_t>() -
+                           row.at("low").to_number<std::int64_t>();
         }
-        rows.push_back({member(topic, "topic"), std::to_string(topic.at("partitions").as_array().size()), std::to_string(records)});
+        rows.push_back({member(topic, "name"),
+                        std::to_string(topic.at("partitions").as_array().size()),
+                        std::to_string(records)});
     }
     print_table({"TOPIC", "PARTITIONS", "RECORDS"}, rows);
     return kDone;
@@ -114,17 +122,24 @@ int list_handlers(const Remote& remote) {
     for (const auto& item : handlers) {
         const auto& handler = item.as_object();
         const auto& totals = handler.at("totals").as_object();
-        rows.push_back({member(handler, "handler"), member(handler, "plugin") + " " + member(handler, "version"), member(handler, "state"),
-                        std::to_string(handler.at("partitions").as_array().size()), std::to_string(total(handler, "lag_records")), member(totals, "acked"),
-                        member(totals, "skipped"), member(totals, "retries"), member(totals, "dead_lettered")});
+        rows.push_back({member(handler, "handler"),
+                        member(handler, "plugin") + " " + member(handler, "version"),
+                        member(handler, "state"),
+                        std::to_string(handler.at("partitions").as_array().size()),
+                        std::to_string(total(handler, "lag_records")), member(totals, "acked"),
+                        member(totals, "skipped"), member(totals, "retries"),
+                        member(totals, "dead_lettered")});
     }
-    print_table({"HANDLER", "PLUGIN", "STATE", "PARTITIONS", "LAG", "ACKED", "SKIPPED", "RETRIES", "DEAD LETTERS"}, rows);
+    print_table({"HANDLER", "PLUGIN", "STATE", "PARTITIONS", "LAG", "ACKED", "SKIPPED", "RETRIES",
+                 "DEAD LETTERS"},
+                rows);
     for (const auto& item : handlers) print_handler_notes(item.as_object());
     return kDone;
 }
 
 int query(const QueryOptions& options) {
-    std::string path = "/v1/handlers/" + percent_encoded(options.handler) + "/" + percent_encoded(options.question);
+    std::string path = "/v1/handlers/" + percent_encoded(options.handler) + "/" +
+                       percent_encoded(options.question);
     char separator = '?';
     for (const auto& parameter : options.parameters) {
         const auto equals = parameter.find('=');
@@ -132,13 +147,16 @@ int query(const QueryOptions& options) {
             std::fprintf(stderr, "millrace: '%s' is not key=value\n", parameter.c_str());
             return kWrongUsage;
         }
-        path += separator + percent_encoded(parameter.substr(0, equals)) + "=" + percent_encoded(parameter.substr(equals + 1));
+        path += separator + percent_encoded(parameter.substr(0, equals)) + "=" +
+                percent_encoded(parameter.substr(equals + 1));
         separator = '&';
     }
     auto answer = ApiClient(options.remote).get(path);
     if (!answer) return report(answer.error());
-    if (options.remote.json || isatty(STDOUT_FILENO) == 0) std::printf("%s\n", boost::json::serialize(*answer).c_str());
-    else print_answer(*answer);
+    if (options.remote.json || isatty(STDOUT_FILENO) == 0)
+        std::printf("%s\n", boost::json::serialize(*answer).c_str());
+    else
+        print_answer(*answer);
     return kDone;
 }
 

@@ -46,14 +46,22 @@ public:
             return false;
         }
         note(*answer, lines);
-        if (isatty(STDERR_FILENO) != 0) std::fprintf(stderr, "\r%llu confirmed", static_cast<unsigned long long>(counts_.accepted));
+        if (isatty(STDERR_FILENO) != 0)
+            std::fprintf(stderr, "\r%llu confirmed",
+                         static_cast<unsigned long long>(counts_.accepted));
         return true;
     }
 
     int finish() {
         if (isatty(STDERR_FILENO) != 0 && counts_.lines > 0) std::fprintf(stderr, "\r\033[K");
-        if (options_.remote.json) std::printf("{\"accepted\":%llu,\"rejected\":%llu}\n", static_cast<unsigned long long>(counts_.accepted), static_cast<unsigned long long>(counts_.rejected));
-        else std::printf("%llu confirmed, %llu rejected\n", static_cast<unsigned long long>(counts_.accepted), static_cast<unsigned long long>(counts_.rejected));
+        if (options_.remote.json)
+            std::printf("{\"accepted\":%llu,\"rejected\":%llu}\n",
+                        static_cast<unsigned long long>(counts_.accepted),
+                        static_cast<unsigned long long>(counts_.rejected));
+        else
+            std::printf("%llu confirmed, %llu rejected\n",
+                        static_cast<unsigned long long>(counts_.accepted),
+                        static_cast<unsigned long long>(counts_.rejected));
         return counts_.rejected == 0 ? kDone : kFailed;
     }
 
@@ -71,10 +79,14 @@ private:
                 continue;
             }
             ++counts_.rejected;
-            const auto* detail = error->is_object() ? error->as_object().if_contains("detail") : nullptr;
-            const std::string what = detail != nullptr && detail->is_string() ? std::string(detail->as_string()) : "refused";
-            std::fprintf(stderr, "%s:%llu: %s\n", options_.file == "-" ? "stdin" : options_.file.c_str(),
-                         static_cast<unsigned long long>(i < lines.size() ? lines[i] : 0), what.c_str());
+            const auto* detail =
+                error->is_object() ? error->as_object().if_contains("detail") : nullptr;
+            const std::string what = detail != nullptr && detail->is_string()
+                                         ? std::string(detail->as_string())
+                                         : "refused";
+            std::fprintf(
+                stderr, "%s:%llu: %s\n", options_.file == "-" ? "stdin" : options_.file.c_str(),
+                static_cast<unsigned long long>(i < lines.size() ? lines[i] : 0), what.c_str());
         }
     }
 

@@ -32,17 +32,24 @@ void print_checked(const Blueprint& blueprint, bool json) {
     const ServerConfig& config = blueprint.config();
     boost::json::array rejected;
     for (const auto& rejection : blueprint.plugins().rejections()) {
-        rejected.push_back({{"file", rejection.file}, {"reason", rejection.reason}, {"message", rejection.message}});
-        if (!json) std::printf("warning: %s: %s\n", rejection.file.c_str(), rejection.message.c_str());
+        rejected.push_back({{"file", rejection.file},
+                            {"reason", rejection.reason},
+                            {"message", rejection.message}});
+        if (!json)
+            std::printf("warning: %s: %s\n", rejection.file.c_str(), rejection.message.c_str());
     }
     if (json) {
-        const boost::json::object checked{{"config", config.file}, {"topics", config.topics.size()}, {"handlers", config.handlers.size()},
-                                          {"schemas", blueprint.schemas().names().size()}, {"rejected_plugins", std::move(rejected)}};
+        const boost::json::object checked{{"config", config.file},
+                                          {"topics", config.topics.size()},
+                                          {"handlers", config.handlers.size()},
+                                          {"schemas", blueprint.schemas().names().size()},
+                                          {"rejected_plugins", std::move(rejected)}};
         std::printf("%s\n", boost::json::serialize(checked).c_str());
         return;
     }
-    std::printf("%s: good. %zu topics, %zu handlers, %zu schemas, %zu plugins\n", config.file.c_str(), config.topics.size(),
-                config.handlers.size(), blueprint.schemas().names().size(), blueprint.plugins().plugins().size());
+    std::printf("%s: good. %zu topics, %zu handlers, %zu schemas, %zu plugins\n",
+                config.file.c_str(), config.topics.size(), config.handlers.size(),
+                blueprint.schemas().names().size(), blueprint.plugins().plugins().size());
 }
 
 }  // namespace
@@ -53,8 +60,12 @@ int check(const ConfigSource& source, bool json) {
         print_checked(blueprint, json);
         return kDone;
     } catch (const ErrorException& error) {
-        if (json) std::printf("%s\n", boost::json::serialize(boost::json::object{{"error", error.what()}}).c_str());
-        else std::fprintf(stderr, "%s\n", error.what());
+        if (json)
+            std::printf(
+                "%s\n",
+                boost::json::serialize(boost::json::object{{"error", error.what()}}).c_str());
+        else
+            std::fprintf(stderr, "%s\n", error.what());
         return kWrongUsage;
     }
 }

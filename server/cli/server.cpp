@@ -18,7 +18,8 @@ constexpr milliseconds kStopGrace{10'000};  // beyond the drain: for a handler t
 
 std::string url_of(const ListenAddress& address) {
     const bool v6 = address.host.find(':') != std::string::npos;
-    return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", address.host, v6 ? "]" : "", address.port);
+    return fmt::format("http://{}{}{}:{}", v6 ? "[" : "", address.host, v6 ? "]" : "",
+                       address.port);
 }
 
 }  // namespace
@@ -27,12 +28,15 @@ Server::Server(const Blueprint& blueprint)
     : blueprint_(blueprint),
       config_(blueprint.config()),
       data_(config_.server.data_dir, runtime_.random()),
-      build_info_(metrics_.gauge("millrace_build_info", "1, with the version", {{"version", kVersion}})),
+      build_info_(
+          metrics_.gauge("millrace_build_info", "1, with the version", {{"version", kVersion}})),
       transport_(make_transport()),
       hub_(runtime_, config_.gateway, metrics_),
       http_(runtime_),
       supervisor_({runtime_, *transport_, metrics_, blueprint.reader(), hub_, http_,
-                   [&blueprint](std::string_view topic, std::string_view event) { return blueprint.check_event(topic, event); },
+                   [&blueprint](std::string_view topic, std::string_view event) {
+                       return blueprint.check_event(topic, event);
+                   },
                    config_.server.data_dir, "", config_.gateway.resume_age},
                   config_.kafka.group_prefix, blueprint.handlers()),
       admin_token_(data_.admin_token(config_.server.admin_token)),
@@ -40,8 +44,9 @@ Server::Server(const Blueprint& blueprint)
     std::signal(SIGPIPE, SIG_IGN);
     build_info_->set(1);
     count_plugins();
-    gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
-        runtime_, config_, *transport_, *this, blueprint.reader(), blueprint.schemas(), metrics_, hub_, admin_token_, kVersion});
+    gateway_ = std::make_unique<gateway::Gateway>(
+        gateway::GatewayParts{runtime_, config_, *transport_, *this, blueprint.reader(),
+                              blueprint.schemas(), metrics_, hub_, admin_token_, kVersion});
 }
 
 Server::~Server() = default;
@@ -49,9 +54,11 @@ Server::~Server() = default;
 std::unique_ptr<Transport> Server::make_transport() {
     switch (config_.transport) {
         case TransportKind::kEmbedded:
-            return std::make_unique<EmbeddedTransport>(runtime_, config_.embedded, config_.server.data_dir + "/log");
+            return std::make_unique<EmbeddedTransport>(runtime_, config_.embedded,
+                                                       config_.server.data_dir + "/log");
         case TransportKind::kKafka:
-            return std::make_unique<KafkaTransport>(runtime_, config_.kafka, data_.installation_id());
+            return std::make_unique<KafkaTransport>(runtime_, config_.kafka,
+                                                    data_.installation_id());
     }
     return nullptr;
 }
@@ -59,7 +66,11 @@ std::unique_ptr<Transport> Server::make_transport() {
 void Server::count_plugins() {
     for (const auto& rejection : blueprint_.plugins().rejections()) {
         log::error("plugins", "{}: {}", rejection.file, rejection.message);
-        metrics_.counter("millrace_plugin_rejects_total", "Files in a plugin directory that were not taken", {{"reason", rejection.reason}})->add();
+        metrics_
+            .counter("millrace_plugin_rejects_total",
+                     "Files in a plugin directory that were not taken",
+                     {{"reason", rejection.reason}})
+            ->add();
     }
 }
 
@@ -67,7 +78,10 @@ int Server::run() {
     auto bound = gateway_->listen();
     if (!bound) throw ErrorException(bound.error());
     if (config_.gateway.auth == GatewaySection::Auth::kNone) {
-        log::warn("gateway", "gateway.auth.mode is none: whoever reaches {} is whom they say they are (development only)", url_of(bound->http));
+        log::warn("gateway",
+                  "gateway.auth.mode is none: whoever reaches {} is whom they say they are "
+                  "(development only)",
+                  url_of(bound->http));
     }
     announce(*bound);
     wait_for_signal();
@@ -84,7 +98,8 @@ void Server::announce(const gateway::Bound& bound) const {
     if (!isatty(STDOUT_FILENO)) return;
     std::printf(
         "\n  console   %s/#token=%s\n"
-        "  send      script/sample-events task-events | curl -sS --data-binary @- -H 'Content-Type: application/x-ndjson' %s/v1/topics/task-events/events\n"
+        "  send      script/sample-events task-events | curl -sS --data-binary @- -H "
+        "'Content-Type: application/x-ndjson' %s/v1/topics/task-events/events\n"
         "  watch     curl -N '%s/v1/stream?user=user-123'\n"
         "  ask       %s query audit events limit=5\n"
         "  stop      Ctrl-C\n\n",
@@ -97,12 +112,14 @@ void Server::open_transport() {
         if (stopping_) return;
         if (opened) {
             open_trouble_.clear();
-            log::info("server", "the {} transport is open, {} handlers start", transport_->name(), blueprint_.handlers().size());
+            log::info("server", "the {} transport is open, {} handlers start", transport_->name(),
+                      blueprint_.handlers().size());
             supervisor_.start();
             return;
         }
         open_trouble_ = opened.error().message;
-        const auto delay = engine::backoff(engine::kOutsideRetry, ++open_failures_, runtime_.random());
+        const auto delay =
+            engine::backoff(engine::kOutsideRetry, ++open_failures_, runtime_.random());
         log::error("server", "{} (again in {} ms)", open_trouble_, delay.count());
         open_timer_ = runtime_.loop().after(delay, [this] { open_transport(); });
     });
@@ -112,12 +129,15 @@ void Server::wait_for_signal() {
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
         if (error) return;
         if (signal == SIGHUP) {
-            log::warn("server", "SIGHUP: the configuration is read at start only; restart to change it");
+            log::warn("server",
+                      "SIGHUP: the configuration is read at start only; restart to change it");
         } else if (stopping_) {
             log::warn("server", "second signal: leaving at once");
             std::_Exit(128 + signal);
         } else {
-            log::info("server", "signal {}: draining, at most {} ms (a second signal exits at once)", signal, config_.server.drain_timeout.count());
+            log::info("server",
+                      "signal {}: draining, at most {} ms (a second signal exits at once)", signal,
+                      config_.server.drain_timeout.count());
             stop();
         }
         wait_for_signal();
@@ -128,7 +148,9 @@ void Server::stop() {
     stopping_ = true;
     open_timer_.reset();
     stop_timer_ = runtime_.loop().after(config_.server.drain_timeout + kStopGrace, [] {
-        log::error("server", "not stopped in time: a handler does not return. Leaving; what was not committed is read again");
+        log::error("server",
+                   "not stopped in time: a handler does not return. Leaving; what was not "
+                   "committed is read again");
         std::_Exit(1);
     });
     gateway_->stop_accepting();
@@ -146,7 +168,8 @@ void Server::status(Callback<std::string> done) {
     runtime_.loop().post([this, done = std::move(done)] { done(supervisor_.status()); });
 }
 
-void Server::query(const std::string& handler, const std::string& question, std::vector<std::pair<std::string, std::string>> parameters,
+void Server::query(const std::string& handler, const std::string& question,
+                   std::vector<std::pair<std::string, std::string>> parameters,
                    Callback<Result<std::string>> done) {
     supervisor_.query(handler, question, std::move(parameters), std::move(done));
 }

@@ -1,7 +1,9 @@
-// Server: the whole of a running Millrace: transport, engine and gateway on one loop, wired together here and nowhere else.
+// Server: the whole of a running Millrace: transport, engine and gateway on one loop, wired
+// together here and nowhere else.
 //
-// Thread rule: `run` makes the calling thread the loop thread and returns the exit code. Errors: the constructor throws ErrorException when
-// it cannot start (addresses, data directory); a transport that is away is not an error: the server waits for it, not ready, and says so.
+// Thread rule: `run` makes the calling thread the loop thread and returns the exit code. Errors:
+// the constructor throws ErrorException when it cannot start (addresses, data directory); a
+// transport that is away is not an error: the server waits for it, not ready, and says so.
 #pragma once
 
 #include <boost/asio/signal_set.hpp>
@@ -26,7 +28,8 @@ public:
 
 private:
     void status(Callback<std::string> done) override;
-    void query(const std::string& handler, const std::string& question, std::vector<std::pair<std::string, std::string>> parameters,
+    void query(const std::string& handler, const std::string& question,
+               std::vector<std::pair<std::string, std::string>> parameters,
                Callback<Result<std::string>> done) override;
     std::vector<std::string> unready() const override;
 

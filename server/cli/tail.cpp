@@ -22,21 +22,26 @@ public:
     explicit Tail(const TailOptions& options) : options_(options), client_(options.remote) {}
 
     Result<void> find_partitions() {
-        auto topics = client_.get("/v1/topics/" + percent_encoded(options_.topic));
-        if (!topics) return topics.error();
-        for (const auto& partition : topics->as_object().at("partitions").as_array()) {
-            const auto& row = partition.as_object();
-            const char* from = options_.from_earliest ? "low" : "high";
-            next_[static_cast<int>(row.at("partition").to_number<int>())] = row.at(from).is_null() ? 0 : row.at(from).to_number<std::int64_t>();
+        auto answer = client_.get("/v1/topics");
+        if (!answer) return answer.error();
+        std::string names;
+        for (const auto& item : answer->as_object().at("topics").as_array()) {
+            const auto& topic = item.as_object();
+            const std::string name(topic.at("name").as_string());
+            if (name == options_.topic) return begin(topic.at("partitions").as_array());
+            names += (names.empty() ? "" : ", ") + name;
         }
-        return {};
+        return fail(ErrorCode::kNotFound,
+                    fmt::format("there is no topic '{}'; there are: {}", options_.topic, names));
     }
 
     // Whether anything came.
     Result<bool> poll() {
         bool any = false;
         for (auto& [partition, offset] : next_) {
-            auto page = client_.get(fmt::format("/v1/topics/{}/records?partition={}&offset={}&limit={}", percent_encoded(options_.topic), partition, offset, kPage));
+            auto page =
+                client_.get(fmt::format("/v1/topics/{}/records?partition={}&offset={}&limit={}",
+                                        percent_encoded(options_.topic), partition, offset, kPage));
             if (!page) return page.error();
             for (const auto& record : page->as_object().at("records").as_array()) {
                 offset = record.as_object().at("offset").to_number<std::int64_t>() + 1;
@@ -50,10 +55,21 @@ public:
     bool finished() const { return options_.count > 0 && shown_ >= options_.count; }
 
 private:
+    Result<void> begin(const boost::json::array& partitions) {
+        for (const auto& item : partitions) {
+            const auto& row = item.as_object();
+            const auto& from = row.at(options_.from_earliest ? "low" : "high");
+            next_[row.at("partition").to_number<int>()] =
+                from.is_number() ? from.to_number<std::int64_t>() : 0;
+        }
+        return {};
+    }
+
     static std::string text_of(const boost::json::object& record, const char* name) {
         const auto* value = record.if_contains(name);
         if (value == nullptr || value->is_null()) return "-";
-        return value->is_string() ? std::string(value->as_string()) : boost::json::serialize(*value);
+        return value->is_string() ? std::string(value->as_string())
+                                  : boost::json::serialize(*value);
     }
 
     static bool is_of_user(const boost::json::object& record, const std::string& user) {
@@ -68,8 +84,10 @@ private:
             std::printf("%s\n", boost::json::serialize(record).c_str());
         } else {
             const bool colour = isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
-            std::printf("%s%s  %d:%s  key %s%s  %s\n", colour ? "\033[2m" : "", text_of(record, "timestamp").c_str(), partition,
-                        text_of(record, "offset").c_str(), text_of(record, "key").c_str(), colour ? "\033[0m" : "", text_of(record, "value").c_str());
+            std::printf("%s%s  %d:%s  key %s%s  %s\n", colour ? "\033[2m" : "",
+                        text_of(record, "timestamp").c_str(), partition,
+                        text_of(record, "offset").c_str(), text_of(record, "key").c_str(),
+                        colour ? "\033[0m" : "", text_of(record, "value").c_str());
         }
         std::fflush(stdout);
     }

@@ -125,26 +125,41 @@ std::string bytes_json(std::string_view name, const std::optional<std::string_vi
     return fmt::format(R"("{}":"{}","{}_encoding":"base64")", name, base64(*bytes), name);
 }
 
-std::string record_json(const Record& record) {
+// What the reading rules find in it.
+std::string envelope_json(const DecodedEvent& event) {
+    if (event.status == EventStatus::kTombstone) return "";
+    if (event.status != EventStatus::kReadable)
+        return fmt::format(R"(,"fault":{})", json_quoted(event.fault));
+    const auto text = [](const std::optional<std::string_view>& found) {
+        return found ? json_quoted(*found) : std::string("null");
+    };
+    return fmt::format(R"(,"event_id":{},"event_type":{},"user_id":{},"task_id":{})",
+                       json_quoted(event.effective_id), json_quoted(event.envelope.event_type),
+                       text(event.envelope.user_id), text(event.envelope.task_id));
+}
+
+std::string record_json(const DecodedEvent& event) {
+    const Record& record = *event.record;
     std::string headers;
     for (const Header& header : record.headers) {
         headers += fmt::format(R"({}{{"name":{},{}}})", headers.empty() ? "" : ",",
                                json_quoted(header.name), bytes_json("value", header.value));
     }
-    return fmt::format(R"({{"offset":{},"timestamp":"{}",{},{},"headers":[{}]}})",
+    return fmt::format(R"({{"offset":{},"timestamp":"{}",{},{},"headers":[{}]{}}})",
                        record.offset.value, format_time(record.timestamp),
-                       bytes_json("key", record.key), bytes_json("value", record.value), headers);
+                       bytes_json("key", record.key), bytes_json("value", record.value), headers,
+                       envelope_json(event));
 }
 
-std::string records_json(const Reading& reading, const RecordBatch& batch) {
+std::string records_json(const Reading& reading, const DecodedBatch& batch) {
     std::string items;
     Offset next = reading.from;
     std::size_t count = 0;
-    for (const Record& record : batch.records) {
+    for (const DecodedEvent& event : batch.events) {
         if (count++ == reading.limit || items.size() > kMaxAnswerBytes) break;
         if (!items.empty()) items += ",";
-        items += record_json(record);
-        next = record.offset.next();
+        items += record_json(event);
+        next = event.record->offset.next();
     }
     return fmt::format(
         R"({{"topic":{},"partition":{},"low":{},"high":{},"next":{},"records":[{}]}})",
@@ -173,7 +188,8 @@ void read_batch(const GatewayParts& parts, WorkerPool& pool,
         [&parts, &pool, reading](const Result<RecordBatchPtr>& batch) {
             if (!batch) return refuse(*reading, batch.error(), 0);
             pool.make_strand()->post([&parts, reading, records = *batch] {
-                auto body = std::make_shared<std::string>(records_json(*reading, *records));
+                const auto decoded = parts.reader.decode(records);
+                auto body = std::make_shared<std::string>(records_json(*reading, *decoded));
                 parts.runtime.loop().post(
                     [reading, body] { reading->respond(json_response(std::move(*body))); });
             });

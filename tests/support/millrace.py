@@ -47,7 +47,7 @@ def wait(predicate, what="it", seconds=PATIENCE):
 
 class Refused(Exception):
     def __init__(self, status, body):
-        super().__init__(f"{status} {body}")
+        super().__init__(f"{status} {body[:500]}")
         self.status = status
         self.body = json.loads(body) if body.startswith("{") else body
 
@@ -137,15 +137,20 @@ class Millrace:
         many = len(events) != 1
         body = "\n".join(json.dumps(each) for each in events)
         content = "application/x-ndjson" if many else "application/json"
-        status, _, text = self.request(path, "POST", body, {"Content-Type": content, **(headers or {})}, base=self.http)
-        if status not in (200, 207):
-            raise Refused(status, text)
-        return json.loads(text)
+
+        def send():
+            status, _, text = self.request(path, "POST", body, {"Content-Type": content, **(headers or {})}, base=self.http)
+            if status == 503:  # as a producer would: come back
+                return None
+            if status not in (200, 207):
+                raise Refused(status, text)
+            return json.loads(text)
+        return wait(send, "confirmation")
 
     def records(self, topic):
         """Everything in the topic, every partition, oldest first within each."""
         found = []
-        for row in self.get(f"/v1/topics/{topic}")["partitions"]:
+        for row in next(each for each in self.get("/v1/topics")["topics"] if each["name"] == topic)["partitions"]:
             page = self.get(f"/v1/topics/{topic}/records?partition={row['partition']}&offset=0&limit=1000")
             found += page["records"]
         return found
@@ -202,8 +207,10 @@ class Stream:
                 elif line.startswith("id:"):
                     cursor = line[3:].strip()
                 elif not line and data:
-                    self.events.append(json.loads("\n".join(data)))
-                    self.ids.append(cursor)
+                    message = json.loads("\n".join(data))
+                    if message.get("type") == "event":
+                        self.events.append(message)
+                        self.ids.append(cursor)
                     data = []
 
     def close(self):
