@@ -41,6 +41,7 @@ FetchingConsumer::FetchingConsumer(const ConsumerContext& context, Subscription 
 
 FetchingConsumer::~FetchingConsumer() {
     *alive_ = false;
+    tell_left();
     for (const auto& [origin, held] : held_) context_.watermarks.unwatch(origin);
     context_.trouble.forget("group " + subscription_.group);
     for (const auto& topic : subscription_.topics) context_.trouble.forget("topic " + topic);
@@ -180,6 +181,10 @@ void FetchingConsumer::fail_for_good(const Error& error) {
     listener_.on_failed(error);
 }
 
+void FetchingConsumer::tell_left() {
+    if (!std::exchange(left_, true)) context_.left(subscription_.group);
+}
+
 void FetchingConsumer::close(std::function<void()> done) {
     closing_ = true;
     retries_.clear();
@@ -187,7 +192,7 @@ void FetchingConsumer::close(std::function<void()> done) {
     context_.runtime.loop().post([this, alive = alive_, done = std::move(done)]() mutable {
         if (!*alive) return;
         leave([this, alive, done = std::move(done)] {
-            if (*alive && context_.left) context_.left(subscription_.group);
+            if (*alive) tell_left();
             done();
         });
     });

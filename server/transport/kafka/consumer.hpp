@@ -30,7 +30,7 @@ struct ConsumerContext {
     std::shared_ptr<Reaper> reaper;
     Trouble& trouble;
     WatermarkPoller& watermarks;
-    std::function<void(const std::string& group)> left;  // a consumer of that group closed
+    std::function<void(const std::string& group)> left;  // a consumer of that group is gone
 };
 
 class FetchingConsumer : public Consumer, protected FetchSink {
@@ -96,6 +96,7 @@ private:
     void ask_for_ends(const TopicPartition& origin, Epoch epoch, Offset asked);
     void later(std::function<void()> task);
     void works(const std::string& topic);
+    void tell_left();
 
     const ConsumerContext& context_;
     Subscription subscription_;
@@ -110,6 +111,7 @@ private:
     bool closing_ = false;
     bool failed_ = false;
     bool troubled_ = false;
+    bool left_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -153,15 +153,12 @@ Result<std::unique_ptr<Consumer>> KafkaTransport::subscribe(const Subscription& 
     auto client = kafka::FetchingConsumer::make_fetch_client(
         context, subscription, impl_->partitions_of(subscription.topics));
     if (!client) return client.error();
+    const int member = ++impl_->members[subscription.group];
     if (subscription.broadcast) {
-        ++impl_->members[subscription.group];
         return std::unique_ptr<Consumer>(
             new kafka::BroadcastConsumer(context, subscription, listener, *client));
     }
-    const int member = impl_->members[subscription.group] + 1;
-    auto consumer = kafka::GroupConsumer::make(context, subscription, listener, *client, member);
-    if (consumer) impl_->members[subscription.group] = member;
-    return consumer;
+    return kafka::GroupConsumer::make(context, subscription, listener, *client, member);
 }
 
 std::size_t KafkaTransport::Impl::partitions_of(const std::vector<std::string>& topics) const {

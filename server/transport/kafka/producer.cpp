@@ -130,7 +130,7 @@ void Producer::serve() {
         connect();
         trouble_.clear(kSource);
     }
-    if (!waiting_.empty()) pump_later();
+    if (!waiting_.empty() || !alone_.empty()) pump_later();
     check_closed();
 }
 
@@ -152,7 +152,8 @@ void Producer::publish(std::vector<OutgoingRecord> records, Done done) {
     }
     call->results.assign(records.size(), fail(ErrorCode::kInternal, "undecided"));
     call->undecided = records.size();
-    for (std::size_t i = 0; i < records.size(); ++i) call->slots.push_back(Slot{call.get(), i});
+    for (std::size_t i = 0; i < records.size(); ++i)
+        call->slots.push_back(Slot{call.get(), i, false});
     call->records = std::move(records);
     call->done = std::move(done);
     waiting_records_ += call->undecided;
@@ -172,6 +173,7 @@ void Producer::pump_later() {
 }
 
 void Producer::pump() {
+    if (!alone_.empty()) return hand_over_alone();
     std::size_t handed = 0;
     while (!waiting_.empty() && !broken_) {
         if (handed++ == kRecordsPerTurn) return pump_later();
@@ -197,7 +199,19 @@ bool Producer::hand_over(Call& call, std::size_t index) {
     return true;
 }
 
-void Producer::decide(Slot slot, Result<RecordPosition> result) {
+void Producer::hand_over_alone() {
+    if (broken_ || outstanding_ > 0) return;
+    Slot& slot = *alone_.front();
+    OutgoingRecord& record = slot.call->records[slot.index];
+    const auto code = Arguments(record, &slot).produce(client_->handle());
+    if (code == RD_KAFKA_RESP_ERR__FATAL) return;
+    alone_.pop_front();
+    ++outstanding_;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        decide(slot, error_of(code, fmt::format("a record for {}", record.topic)));
+}
+
+void Producer::decide(const Slot& slot, Result<RecordPosition> result) {
     --outstanding_;
     Call& call = *slot.call;
     call.results[slot.index] = std::move(result);
@@ -211,8 +225,14 @@ void Producer::decide(Slot slot, Result<RecordPosition> result) {
 }
 
 void Producer::on_delivered(const rd_kafka_message_t& message) {
-    const Slot slot = *static_cast<const Slot*>(message._private);
+    Slot& slot = *static_cast<Slot*>(message._private);
     const OutgoingRecord& record = slot.call->records[slot.index];
+    if (message.err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && !std::exchange(slot.alone, true)) {
+        log::debug("kafka", "{} refused a batch as too large; its records are sent one by one",
+                   record.topic);
+        --outstanding_;
+        return alone_.push_back(&slot);
+    }
     if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return decide(slot, undelivered(message, record));
     decide(slot, RecordPosition{TopicPartition{record.topic, Partition{message.partition}},
@@ -227,13 +247,18 @@ void Producer::on_fatal(const Error& error) {
 }
 
 void Producer::cancel_waiting() {
+    for (Slot* slot : std::exchange(alone_, {})) {
+        ++outstanding_;
+        decide(*slot, fail(ErrorCode::kCancelled, "kafka: shutting down"));
+    }
     for (Call* call : std::exchange(waiting_, {})) {
         const std::size_t first = std::exchange(call->next, call->records.size());
         const std::size_t count = call->records.size() - first;
         waiting_records_ -= count;
         outstanding_ += count;
         for (std::size_t i = 0; i < count; ++i)
-            decide(Slot{call, first + i}, fail(ErrorCode::kCancelled, "kafka: shutting down"));
+            decide(Slot{call, first + i, false},
+                   fail(ErrorCode::kCancelled, "kafka: shutting down"));
     }
     waiting_bytes_ = 0;
 }

@@ -48,6 +48,7 @@ private:
     struct Slot {
         Call* call;
         std::size_t index;
+        bool alone = false;  // refused within a batch; the next refusal is its own
     };
     struct Call {
         std::vector<OutgoingRecord> records;
@@ -65,7 +66,8 @@ private:
     void pump_later();
     // False: the queue is full, try again later.
     bool hand_over(Call& call, std::size_t index);
-    void decide(Slot slot, Result<RecordPosition> result);
+    void hand_over_alone();
+    void decide(const Slot& slot, Result<RecordPosition> result);
     void on_delivered(const rd_kafka_message_t& message);
     void on_fatal(const Error& error);
     void cancel_waiting();
@@ -80,6 +82,7 @@ private:
     WatchedQueue queue_;
     std::unordered_map<Call*, std::unique_ptr<Call>> calls_;
     std::deque<Call*> waiting_;
+    std::deque<Slot*> alone_;  // while there are any, nothing else is handed over
     std::size_t waiting_records_ = 0;
     std::size_t waiting_bytes_ = 0;
     std::size_t outstanding_ = 0;  // handed to librdkafka, not decided

@@ -136,13 +136,28 @@ TEST_F(KafkaTransportTest, what_the_broker_refuses_for_good_is_invalid) {
     mock_.create_topic("t", 1);
     make(mock_.section());
     ASSERT_TRUE(open({"t"}));
-    rd_kafka_mock_push_request_errors(mock_.cluster(), kProduce, 1,
+    rd_kafka_mock_push_request_errors(mock_.cluster(), kProduce, 2,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
                                       RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     const auto results = publish("t", 1);
     ASSERT_FALSE(results.at(0));
     EXPECT_EQ(results[0].error().code, ErrorCode::kInvalid);
     EXPECT_NE(results[0].error().message.find("max.message.bytes"), std::string::npos);
     EXPECT_TRUE(publish("t", 1).at(0)) << "the producer goes on";
+}
+
+TEST_F(KafkaTransportTest, records_of_a_batch_that_was_too_large_are_written_one_by_one) {
+    mock_.create_topic("t", 1);
+    make(mock_.section());
+    ASSERT_TRUE(open({"t"}));
+    rd_kafka_mock_push_request_errors(mock_.cluster(), kProduce, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    const auto results = publish("t", 20);
+    ASSERT_EQ(results.size(), 20U);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        ASSERT_TRUE(results[i]) << results[i].error().message;
+        EXPECT_EQ(results[i]->offset.value, static_cast<std::int64_t>(i));
+    }
 }
 
 TEST_F(KafkaTransportTest, a_record_that_nobody_confirms_ends_as_timeout) {
