@@ -23,35 +23,27 @@ std::size_t probe(std::uint64_t hash, int index, std::size_t bits) {
     return static_cast<std::size_t>((hash + static_cast<std::uint64_t>(index) * step) % bits);
 }
 
+char mask(std::size_t bit) { return static_cast<char>(1U << (bit % 8)); }
+
 }  // namespace
 
-BlockFilter::BlockFilter(std::string_view bytes) {
-    for (std::size_t bit = 0; bit < std::min(kBits, bytes.size() * 8); ++bit) {
-        bits_[bit] = (static_cast<unsigned char>(bytes[bit / 8]) >> (bit % 8) & 1U) != 0;
-    }
-}
+BlockFilter::BlockFilter(std::string_view bytes) : bytes_(bytes) { bytes_.resize(kBits / 8, '\0'); }
 
 void BlockFilter::add(Kind kind, std::string_view id) {
     const std::uint64_t hashed = hash(static_cast<std::uint8_t>(kind), id);
-    for (int i = 0; i < kProbes; ++i) bits_.set(probe(hashed, i, kBits));
+    for (int i = 0; i < kProbes; ++i) {
+        const std::size_t bit = probe(hashed, i, kBits);
+        bytes_[bit / 8] = static_cast<char>(bytes_[bit / 8] | mask(bit));
+    }
 }
 
 bool BlockFilter::may_have(Kind kind, std::string_view id) const {
     const std::uint64_t hashed = hash(static_cast<std::uint8_t>(kind), id);
     for (int i = 0; i < kProbes; ++i) {
-        if (!bits_[probe(hashed, i, kBits)]) return false;
+        const std::size_t bit = probe(hashed, i, kBits);
+        if ((bytes_[bit / 8] & mask(bit)) == 0) return false;
     }
     return true;
-}
-
-std::string BlockFilter::bytes() const {
-    std::string out(kBits / 8, '\0');
-    for (std::size_t bit = 0; bit < kBits; ++bit) {
-        if (bits_[bit])
-            out[bit / 8] =
-                static_cast<char>(static_cast<unsigned char>(out[bit / 8]) | 1U << (bit % 8));
-    }
-    return out;
 }
 
 void create_blocks(millrace::Context& context) {
@@ -75,9 +67,8 @@ void close_block(millrace::Context& context, std::int64_t last_sequence) {
             if (!row.is_null(2)) filter.add(BlockFilter::Kind::kTask, row.text(2));
         },
         last_sequence - kBlockRows, last_sequence);
-    const std::string bytes = filter.bytes();
     context.exec("INSERT INTO blocks VALUES(?1, ?2, ?3, ?4)", last_sequence, earliest, latest,
-                 millrace::blob(bytes));
+                 millrace::blob(filter.bytes()));
 }
 
 }  // namespace audit

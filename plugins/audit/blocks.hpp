@@ -9,7 +9,6 @@
 // Thread rule and errors: as the callbacks that use it.
 #pragma once
 
-#include <bitset>
 #include <cstdint>
 #include <millrace/plugin.hpp>
 #include <string>
@@ -23,19 +22,19 @@ inline constexpr std::int64_t kBlockRows = 1'024;
 // about one that it has not.
 class BlockFilter {
 public:
-    BlockFilter() = default;
-    explicit BlockFilter(std::string_view bytes);
+    // Empty, or one that was stored.
+    explicit BlockFilter(std::string_view bytes = {});
 
     enum class Kind : std::uint8_t { kUser = 1, kTask };
     void add(Kind kind, std::string_view id);
     bool may_have(Kind kind, std::string_view id) const;
-    std::string bytes() const;
+    const std::string& bytes() const { return bytes_; }
 
 private:
     static constexpr std::size_t kBits = 16 * static_cast<std::size_t>(kBlockRows);
     static constexpr int kProbes = 4;
 
-    std::bitset<kBits> bits_;
+    std::string bytes_;
 };
 
 void create_blocks(millrace::Context& context);

@@ -1,8 +1,8 @@
 #include "events_question.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -111,21 +111,12 @@ public:
         if (const auto from = parameters.time("from")) from_ = millrace::to_microseconds(*from);
         if (const auto to = parameters.time("to")) until_ = millrace::to_microseconds(*to);
         if (const auto text = parameters.text("text")) pattern_ = contains_pattern(*text);
-        filter_.add("sequence > ?", std::int64_t{0});
-        filter_.add("sequence <= ?", std::int64_t{0});
-        if (user_) filter_.add("user_id = ?", *user_);
-        if (task_) filter_.add("task_id = ?", *task_);
-        if (const auto type = parameters.text("type"))
-            filter_.add("event_type = ?", type->substr(type->rfind('.') + 1));
-        if (!pattern_.empty()) filter_.add("body LIKE ? ESCAPE '\\'", std::string_view(pattern_));
-        if (const auto cursor = parameters.text("cursor"))
-            go_on_after(Position::from_cursor(*cursor), shard);
-        filter_.add("time >= ?", from_);
-        filter_.add("time < ?", until_);
-        sql_ = "SELECT " + std::string(kColumns) + " FROM events WHERE TRUE" + filter_.where() +
+        add_filters(shard, parameters);
+        sql_ = "SELECT time, sequence FROM events WHERE TRUE" + filter_.where() +
                " ORDER BY time DESC, sequence DESC LIMIT " + std::to_string(wanted_);
     }
 
+    // Finds which rows they are, and reads those alone.
     std::string run() {
         const std::int64_t whole = context_.integer("SELECT max(last) FROM blocks").value_or(0);
         read_rows(whole, Limits::max());
@@ -134,13 +125,19 @@ public:
             "latest DESC",
             [this](const millrace::Row& block) {
                 if (rows_.size() == wanted_ && rows_.back().time > block.integer(1)) return false;
-                if (may_match(BlockFilter(block.text(2))))
+                if (may_match(BlockFilter(block.text(2)))) {
                     read_rows(block.integer(0) - kBlockRows, block.integer(0));
+                }
                 return true;
             },
             from_, until_);
+        const std::string sql =
+            "SELECT " + std::string(kColumns) + " FROM events WHERE sequence = ?1";
         std::string items;
-        for (const Found& row : rows_) items.append(items.empty() ? "" : ",").append(row.item);
+        const auto add = [&items](const millrace::Row& row) {
+            to_item(row).write(items += items.empty() ? "" : ",");
+        };
+        for (const Found& row : rows_) context_.query(sql, add, row.sequence);
         return "{\"items\":[" + items + "]}";
     }
 
@@ -149,11 +146,25 @@ private:
     struct Found {
         std::int64_t time;
         std::int64_t sequence;
-        std::string item;
-        auto operator<=>(const Found& other) const {
-            return std::tie(time, sequence) <=> std::tie(other.time, other.sequence);
-        }
+        auto operator<=>(const Found&) const = default;
     };
+
+    // The first three are set anew for each stretch of rows.
+    void add_filters(const Partition& shard, const Parameters& parameters) {
+        filter_.add("sequence > ?", std::int64_t{0});
+        filter_.add("sequence <= ?", std::int64_t{0});
+        filter_.add("time >= ?", from_);
+        if (user_) filter_.add("user_id = ?", *user_);
+        if (task_) filter_.add("task_id = ?", *task_);
+        if (const auto type = parameters.text("type")) {
+            filter_.add("event_type = ?", type->substr(type->rfind('.') + 1));
+        }
+        if (!pattern_.empty()) filter_.add("body LIKE ? ESCAPE '\\'", std::string_view(pattern_));
+        if (const auto cursor = parameters.text("cursor")) {
+            go_on_after(Position::from_cursor(*cursor), shard);
+        }
+        filter_.add("time < ?", until_);
+    }
 
     // Of equal times the partition decides, then the sequence.
     void go_on_after(const Position& cursor, const Partition& shard) {
@@ -161,10 +172,11 @@ private:
         until_ = std::min(until_, cursor.time + 1);
         const auto order = shard <=> cursor.partition;
         if (order < 0) return;
-        if (order > 0)
+        if (order > 0) {
             until_ = std::min(until_, cursor.time);
-        else
+        } else {
             filter_.add_before(cursor.time, cursor.sequence);
+        }
     }
 
     bool may_match(const BlockFilter& block) const {
@@ -172,19 +184,19 @@ private:
         return !task_ || block.may_have(BlockFilter::Kind::kTask, *task_);
     }
 
+    // Rows older than what is already enough need not be looked at.
     void read_rows(std::int64_t after, std::int64_t up_to) {
         filter_.set(0, after);
         filter_.set(1, up_to);
+        filter_.set(2, rows_.size() == wanted_ ? std::max(from_, rows_.back().time) : from_);
         context_.query_values(
             sql_,
             [this](const millrace::Row& row) {
-                rows_.push_back({row.integer(0), row.integer(11), to_item(row).dump()});
+                rows_.push_back({row.integer(0), row.integer(1)});
             },
             filter_.values());
-        std::ranges::sort(rows_,
-                          [](const Found& left, const Found& right) { return left > right; });
-        if (rows_.size() > wanted_)
-            rows_.erase(rows_.begin() + static_cast<std::ptrdiff_t>(wanted_), rows_.end());
+        std::ranges::sort(rows_, std::ranges::greater());
+        rows_.resize(std::min(rows_.size(), wanted_));
     }
 
     millrace::Context& context_;
