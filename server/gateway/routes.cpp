@@ -263,12 +263,20 @@ void Routes::preflight(Request, Respond respond) {
     respond(std::move(response));
 }
 
-// Sessions take the connection over; a request for one does not come here.
+// Sessions take the connection over. Here come those that arrive while the server drains, and those
+// that are none.
 void Routes::session(Request request, Respond respond) {
+    if (request.method == "GET" && request.body.empty()) {
+        return respond(to_response({503,
+                                    "the server is shutting down",
+                                    request.path,
+                                    "come back after the seconds in Retry-After",
+                                    {}}));
+    }
     respond(to_response({400,
-                         "this path is for GET without a body",
+                         "a session begins with GET and no body",
                          request.path,
-                         "connect to it as WebSocket or event stream",
+                         "connect as WebSocket or event stream",
                          {}}));
 }
 
