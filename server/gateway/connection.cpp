@@ -71,6 +71,30 @@ std::optional<Problem> problem_of_reading(const error_code& error, const HttpLim
                    {}};
 }
 
+// A request's part of max_pending_body_bytes, for as long as it is at hand.
+class BodyShare {
+public:
+    BodyShare(ServerState& state, std::uint64_t bytes)
+        : state_(state.weak_from_this()),
+          bytes_(bytes),
+          granted_(bytes == 0 ||
+                   state.pending_body_bytes + bytes <= state.limits().max_pending_body_bytes) {
+        if (granted_) state.pending_body_bytes += bytes_;
+    }
+    ~BodyShare() {
+        const auto state = state_.lock();
+        if (state && granted_) state->pending_body_bytes -= bytes_;
+    }
+    BodyShare(const BodyShare&) = delete;
+    BodyShare& operator=(const BodyShare&) = delete;
+    explicit operator bool() const { return granted_; }
+
+private:
+    std::weak_ptr<ServerState> state_;
+    std::uint64_t bytes_;
+    bool granted_;
+};
+
 // GCC 12 destroys temporaries in the arguments of a co_await twice at times: they have names here.
 class Connection final : public Live, public std::enable_shared_from_this<Connection> {
 public:
@@ -141,6 +165,12 @@ private:
             co_await become_session(*parser, std::move(request), kind);
             co_return false;
         }
+        const BodyShare share(state_, size_of_body(*parser));
+        if (!share) {
+            const Response busy = to_response(too_many_bodies(request));
+            const bool is_kept = co_await respond(busy, request, !parser->is_done());
+            co_return is_kept;
+        }
         error = co_await read_body(*parser, request);
         if (error) {
             co_await give_up(error);
@@ -186,6 +216,24 @@ private:
         Response response = to_response(*problem);
         response.close = true;
         return response;
+    }
+
+    // What is announced; of a chunked body the most that it may come to.
+    std::uint64_t size_of_body(const Parser& parser) const {
+        if (parser.is_done()) return 0;
+        const auto length = parser.content_length();
+        return length ? *length : state_.limits().max_body_bytes;
+    }
+
+    Problem too_many_bodies(const Request& request) const {
+        return {
+            503,
+            fmt::format(
+                "the requests at hand have {} bytes already (server.limits.max_pending_body_bytes)",
+                state_.pending_body_bytes),
+            request.path,
+            "send it again after the seconds in Retry-After",
+            {}};
     }
 
     asio::awaitable<error_code> read_body(Parser& parser, Request& request) {

@@ -39,6 +39,7 @@ struct ServerState : std::enable_shared_from_this<ServerState> {
     Routes routes;
     bool draining = false;
     std::size_t http_connections = 0;  // those that are not sessions
+    std::uint64_t pending_body_bytes = 0;
     std::set<Live*> live;
     std::function<void()> on_empty;  // the last one has gone
 

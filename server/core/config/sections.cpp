@@ -30,6 +30,7 @@ void check_token(const ConfigNode& node, const std::string& token) {
 
 void read_http_limits(MappingReader reader, HttpLimits& limits) {
     reader.bytes("max_body_bytes", limits.max_body_bytes, kKiB, kGiB);
+    reader.bytes("max_pending_body_bytes", limits.max_pending_body_bytes, kKiB, 64 * kGiB);
     reader.read("max_header_bytes", [&](const ConfigNode& node) {
         const std::uint64_t given = node.as_bytes();
         if (given < kKiB || given > kMiB) node.error("is out of range, expected 1KiB to 1MiB");

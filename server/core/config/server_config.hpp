@@ -24,6 +24,7 @@ struct ListenAddress {
 
 struct HttpLimits {
     std::uint64_t max_body_bytes = 8ULL << 20;
+    std::uint64_t max_pending_body_bytes = 256ULL << 20;  // of all requests at a time
     std::uint32_t max_header_bytes = 16U << 10;
     std::uint32_t max_batch_events = 10'000;
     std::uint32_t max_connections = 4'096;

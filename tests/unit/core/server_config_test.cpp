@@ -105,6 +105,7 @@ TEST_F(ServerConfigFile, the_shipped_file_shows_the_defaults) {
     EXPECT_EQ(config.server.allow_open, defaults.server.allow_open);
     EXPECT_EQ(config.server.drain_timeout, defaults.server.drain_timeout);
     EXPECT_EQ(config.server.limits.max_body_bytes, defaults.server.limits.max_body_bytes);
+    EXPECT_EQ(config.server.limits.max_pending_body_bytes, defaults.server.limits.max_pending_body_bytes);
     EXPECT_EQ(config.server.limits.max_header_bytes, defaults.server.limits.max_header_bytes);
     EXPECT_EQ(config.server.limits.max_batch_events, defaults.server.limits.max_batch_events);
     EXPECT_EQ(config.server.limits.max_connections, defaults.server.limits.max_connections);

@@ -174,6 +174,39 @@ TEST_F(GatewayTest, what_is_too_large_has_a_status_that_says_so) {
     EXPECT_EQ(ask("GET", "/healthz", "X: " + std::string(5'000, 'x') + "\r\n").status, 431);
 }
 
+TEST_F(GatewayTest, the_bodies_of_all_requests_together_are_bounded) {
+    config.server.limits.max_pending_body_bytes = 1'500;
+    start();
+    Client first(port);
+    first.send(
+        "POST /v1/topics/task-events/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+        "1000\r\n\r\n");
+    while (
+        ask("POST", "/v1/topics/task-events/events", "", kEvent + std::string(1'000, ' ')).status !=
+        503) {
+    }
+    first.send(kEvent + std::string(1'000 - std::string(kEvent).size(), ' '));
+    EXPECT_EQ(first.answer().status, 200);
+    EXPECT_EQ(
+        ask("POST", "/v1/topics/task-events/events", "", kEvent + std::string(1'000, ' ')).status,
+        200);
+}
+
+TEST_F(GatewayTest, the_bodies_of_all_requests_together_are_bounded) {
+    config.server.limits.max_pending_body_bytes = 1'500;
+    start();
+    const std::string large = kEvent + std::string(1'000 - std::string(kEvent).size(), ' ');
+    const std::string path = "/v1/topics/task-events/events";
+    Client first(port);
+    first.send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n");
+    int status = 200;
+    for (int i = 0; i < 1'000 && status == 200; ++i) status = ask("POST", path, "", large).status;
+    EXPECT_EQ(status, 503);
+    first.send(large);
+    EXPECT_EQ(first.answer().status, 200);
+    EXPECT_EQ(ask("POST", path, "", large).status, 200);
+}
+
 TEST_F(GatewayTest, a_request_that_does_not_arrive_times_out) {
     config.server.limits.request_timeout = milliseconds(200);
     start();
