@@ -16,8 +16,8 @@ std::string list_timers(const Parameters& parameters, const ReminderTable& remin
     Json items = Json::array();
     reminders.each_waiting(parameters.text("user"), limit, [&items](const Reminder& reminder) {
         items.push_back(Json::object({{"id", readable_id(reminder)},
-                                      {"user", reminder.user},
-                                      {"task", reminder.task},
+                                      {"user_id", reminder.user},
+                                      {"task_id", reminder.task},
                                       {"title", reminder.title},
                                       {"due", format_time(from_microseconds(reminder.wanted))},
                                       {"due_at", time_or_null(reminder.due)},
@@ -32,8 +32,8 @@ std::string list_deliveries(const Parameters& parameters, const DeliveryTable& d
     deliveries.each(parameters.text("user"), limit, [&items](const Delivery& delivery) {
         const Reminder& reminder = delivery.reminder;
         items.push_back(Json::object({{"id", readable_id(reminder)},
-                                      {"user", reminder.user},
-                                      {"task", reminder.task},
+                                      {"user_id", reminder.user},
+                                      {"task_id", reminder.task},
                                       {"title", reminder.title},
                                       {"due", format_time(from_microseconds(reminder.wanted))},
                                       {"at", format_time(from_microseconds(delivery.at))},

@@ -74,9 +74,9 @@ Json describe(const Task& task, const Zone& default_zone) {
         date::floor<std::chrono::seconds>(from_microseconds(task.due.value_or(task.time)));
     const Plan plan = plan_next(task, base, CatchUp::kEvery, default_zone);
     return Json::object(
-        {{"user", task.user},
+        {{"user_id", task.user},
          {"series", task.series.value_or(task.task)},
-         {"task", task.task},
+         {"task_id", task.task},
          {"title", task.title},
          {"rule", task.rule},
          {"interval", task.interval.value_or(1)},

@@ -198,18 +198,19 @@ class Stream:
         self._thread.start()
 
     def _read(self):
-        data, cursor = [], None
+        data, cursor, name = [], None, None
         with contextlib.suppress(Exception):
             for raw in self._answer:
                 line = raw.decode().rstrip("\r\n")
                 if line.startswith("data:"):
                     data.append(line[5:].strip())
+                elif line.startswith("event:"):
+                    name = line[6:].strip()
                 elif line.startswith("id:"):
                     cursor = line[3:].strip()
                 elif not line and data:
-                    message = json.loads("\n".join(data))
-                    if message.get("type") == "event":
-                        self.events.append(message)
+                    if name != "welcome":
+                        self.events.append({"type": name, "data": json.loads("\n".join(data))})
                         self.ids.append(cursor)
                     data = []
 

@@ -205,7 +205,7 @@ TEST(Notification, timers_are_listed_in_the_order_of_their_time) {
     harness.send(event("schedule", kPlants));
     EXPECT_EQ(
         harness.query("timers", {{"user", "7"}}),
-        R"({"items":[{"id":"42@2026-02-10T08:45:00Z","user":"7","task":"42","title":"Water the plants",)"
+        R"({"items":[{"id":"42@2026-02-10T08:45:00Z","user_id":"7","task_id":"42","title":"Water the plants",)"
         R"("due":"2026-02-10T08:45:00Z","due_at":"2026-02-10T09:00:00Z","remind_at":"2026-02-10T08:45:00Z"}]})");
     EXPECT_EQ(harness.query("timers", {{"user", "8"}}), R"({"items":[]})");
 }

@@ -291,7 +291,7 @@ TEST(Recurring, the_series_of_a_user_are_listed_with_what_comes_next) {
     harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
     EXPECT_EQ(
         harness.query("series", {{"user", "7"}}),
-        R"({"items":[{"user":"7","series":"42","task":"42","title":"Pay rent","rule":"monthly","interval":1,)"
+        R"({"items":[{"user_id":"7","series":"42","task_id":"42","title":"Pay rent","rule":"monthly","interval":1,)"
         R"("timezone":"UTC","until":null,"due":"2026-01-31T09:00:00Z","next":"2026-02-28T09:00:00Z",)"
         R"("problem":null}]})");
     EXPECT_EQ(harness.query("series", {{"user", "8"}}), R"({"items":[]})");
