@@ -233,9 +233,12 @@ Outcome Notification::on_timer(const Timer& timer) {
 Outcome Notification::deliver(const Reminder& reminder) {
     const Time now = context().now();
     if (from_microseconds(reminder.wanted) + late_after_ < now) return expire(reminder, now);
-    const auto outcome =
-        webhook_url_.empty() ? DeliveryOutcome::kDelivered : DeliveryOutcome::kSending;
-    if (!deliveries_.add({.reminder = reminder, .at = to_microseconds(now), .outcome = outcome})) {
+    Delivery delivery{.reminder = reminder, .at = to_microseconds(now)};
+    if (webhook_url_.empty()) {
+        delivery.outcome = DeliveryOutcome::kDelivered;
+        delivery.tries = 1;
+    }
+    if (!deliveries_.add(delivery)) {
         context().count("again");
         return ack();
     }

@@ -185,7 +185,7 @@ TEST(Notification, without_a_webhook_the_screens_are_enough) {
     harness.send(event("due", {{"title", "Pay rent"}}));
     EXPECT_TRUE(harness.calls().empty());
     EXPECT_EQ(harness.published().size(), 1U);
-    EXPECT_THAT(harness.query("deliveries"), HasSubstr(R"("outcome":"delivered")"));
+    EXPECT_THAT(harness.query("deliveries"), HasSubstr(R"("tries":1,"outcome":"delivered")"));
 }
 
 TEST(Notification, headers_of_the_config_go_with_the_request) {
