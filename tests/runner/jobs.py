@@ -1,6 +1,6 @@
 """Finds the test programs: what CMake registered with add_test, and the Python tests beside them.
 
-A job is one program with one suite. CMake's are named SUITE_something (plugin_hello belongs to plugins); a name that says
+A job is one program with one suite. CMake's names begin with what they are (plugin_hello belongs to plugins); a name that says
 nothing known goes to the suite `other`, so that nothing is left out. Python's are tests/KIND/**/test_*.py.
 """
 import dataclasses
@@ -13,7 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 BROKER = TESTS / "integration" / "kafka" / "broker"
 SUITES = ["floors", "unit", "plugins", "conformance", "asan", "e2e", "ubsan", "tsan"]
-SUITE_OF_PREFIX = {"unit": "unit", "plugin": "plugins", "bad": "plugins", "differential": "plugins", "conformance": "conformance"}
+SUITE_OF_PREFIX = {"unit": "unit", "plugin": "plugins", "out": "plugins", "differential": "plugins", "conformance": "conformance",
+                   "integration": "conformance"}
 SUITE_OF_KIND = {"integration": "e2e"}
 NOT_TESTS = {"runner", "support"}
 SANITISED = ("unit_core", "unit_events", "unit_transport", "unit_engine", "conformance_embedded")
@@ -61,7 +62,8 @@ def from_ctest(preset, suite=None, only=None):
             continue
         # With or without a launcher before it and a shard's number behind its name.
         kind = "gtest" if name.startswith(pathlib.Path(command[-1]).name) else "program"
-        files = [pathlib.Path(part) for part in command if part.startswith(str(ROOT))]
+        files = [pathlib.Path(part) for part in command if pathlib.Path(part).is_file()]
+        beside = [file.parent for file in files if file.is_relative_to(TESTS)]
         jobs.append(Job(
             suite=suite or SUITE_OF_PREFIX.get(name.partition("_")[0], "other"),
             name=name, kind=kind, command=command,
@@ -84,7 +86,7 @@ def requirements_of(file):
 def server_files():
     release = ROOT / "build" / "release"
     return [release / "millrace", *sorted((release / "plugins").glob("*.so")), ROOT / "README.md", ROOT / "config", ROOT / "schemas",
-            TESTS / "support", TESTS / "integration"]
+            ROOT / "script", TESTS / "support", TESTS / "integration"]
 
 
 def from_python():

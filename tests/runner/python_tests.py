@@ -48,9 +48,12 @@ class Report(unittest.TestResult):
             self._say("ok", test.id(), time.monotonic() - self._started)
 
     def addSkip(self, test, reason):
+        self.skip(test.id(), reason)
+
+    def skip(self, name, reason):
         self.counts["skipped"] += 1
-        self.counts["reasons"].append(f"{test.id()}: {reason}")
-        self._say("skipped", f"{test.id()}: {reason}")
+        self.counts["reasons"].append(f"{name}: {reason}")
+        self._say("skipped", f"{name}: {reason}")
 
     def addError(self, test, error):
         if lacks_package(error[0]):
@@ -89,12 +92,11 @@ def main():
     try:
         load(file).run(report)
     except unittest.SkipTest as reason:
-        report.addSkip(unittest.FunctionTestCase(lambda: None, description=file.stem), str(reason))
+        report.skip(f"{file.stem} (all of it)", str(reason))
     except ModuleNotFoundError as error:
         if not lacks_package(type(error)):
             raise
-        report.counts["skipped"] += 1
-        report.counts["reasons"].append(f"{file.stem}: {UNAVAILABLE}")
+        report.skip(f"{file.stem} (all of it)", UNAVAILABLE)
     if len(sys.argv) > 2:
         pathlib.Path(sys.argv[2]).write_text(json.dumps(report.counts))
     print("{passed} passed, {failed} failed, {skipped} skipped".format(**report.counts))
