@@ -154,7 +154,7 @@ def summarise(pairs):
         print(f"skipped {count:3}  {reason}")
     for job, result in pairs:
         for failure in result.failures:
-            print(f"FAILED  {job.suite}/{job.name}: {failure}")
+            print(f"FAILED  {job.suite}: {job.name}: {failure}")
     total = [sum(getattr(suite, field) for suite in suites.values()) for field in ("passed", "failed", "skipped")]
     print("{} passed, {} failed, {} skipped".format(*total))
     return 1 if total[1] else 0
