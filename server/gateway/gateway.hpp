@@ -26,7 +26,7 @@ namespace millrace::gateway {
 class HandlerDirectory {
 public:
     virtual ~HandlerDirectory() = default;
-    // A JSON array, as GET /v1/handlers shows it.
+    // `{"handlers":[…]}`, as GET /v1/handlers shows it.
     virtual void status(Callback<std::string> done) = 0;
     // kNotFound: no such handler or question.
     virtual void query(const std::string& handler, const std::string& question,

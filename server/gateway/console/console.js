@@ -12,7 +12,8 @@ const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumF
 
 let token = "";
 let live = null;           // AbortController of the stream
-let peeked = null;         // topic that is looked into
+let peeked = null;         // name of the topic that is looked into
+let peekedEnds = 0;        // its records when it was last read
 const samples = new Map(); // handler or topic → [{time, total, rate}]
 
 function element(tag, properties = {}, ...children) {
@@ -40,6 +41,7 @@ async function ask(path, options = {}) {
 function takeToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
+    say("");
     sessionStorage.setItem("millrace-token", given);
     history.replaceState(null, "", location.pathname);
   }
@@ -159,17 +161,22 @@ function showHandlers(handlers) {
 
 // ---- topics ----
 
+function topicRow(topic, deadLetters) {
+  const total = topic.partitions.reduce((sum, partition) => sum + ((partition.high ?? 0) - (partition.low ?? 0)), 0);
+  const ends = topic.partitions.reduce((sum, partition) => sum + (partition.high ?? 0), 0);
+  const rate = sample(`topic ${topic.name}`, ends).at(-1).rate;
+  if (topic.name === peeked && ends !== peekedEnds) peek(topic, ends);
+  const open = element("button", { type: "button", onclick: () => peek(topic, ends) }, topic.name);
+  const alert = total > 0 && deadLetters.has(topic.name);
+  return element("tr", {}, element("td", {}, open),
+    element("td", { class: alert ? "number alert" : "number" }, compact.format(total)),
+    element("td", { class: "quiet" }, topic.partitions.map((partition) => partition.high ?? "?").join(" · ")),
+    element("td", { class: "number" }, number.format(rate)));
+}
+
 function showTopics(topics) {
-  const rows = topics.map((topic) => {
-    const total = topic.partitions.reduce((sum, partition) => sum + ((partition.high ?? 0) - (partition.low ?? 0)), 0);
-    const ends = topic.partitions.reduce((sum, partition) => sum + (partition.high ?? 0), 0);
-    const rate = sample(`topic ${topic.name}`, ends).at(-1).rate;
-    const open = element("button", { type: "button", onclick: () => peek(topic) }, topic.name);
-    return element("tr", {}, element("td", {}, open), element("td", { class: "number" }, compact.format(total)),
-      element("td", { class: "quiet" }, topic.partitions.map((partition) => partition.high ?? "?").join(" · ")),
-      element("td", { class: "number" }, number.format(rate)));
-  });
-  byId("topics").replaceChildren(...rows);
+  const deadLetters = new Set(topics.map((topic) => topic.dead_letter).filter(Boolean));
+  byId("topics").replaceChildren(...topics.map((topic) => topicRow(topic, deadLetters)));
 }
 
 function entry(title, notes, text, isNew) {
@@ -186,8 +193,9 @@ function pretty(text) {
   }
 }
 
-async function peek(topic) {
+async function peek(topic, ends) {
   peeked = topic.name;
+  peekedEnds = ends;
   byId("peek").hidden = false;
   byId("peek-title").textContent = `The last records of ${topic.name}`;
   const answers = await Promise.all(topic.partitions.map(async ({ partition }) => {
@@ -267,7 +275,7 @@ async function poll() {
     try {
       await showReadiness();
       const [handlers, topics] = await Promise.all([ask("v1/handlers"), ask("v1/topics")]);
-      if (handlers.ok) showHandlers(await handlers.json());
+      if (handlers.ok) showHandlers((await handlers.json()).handlers);
       if (topics.ok) showTopics((await topics.json()).topics);
     } catch (error) {
       pill(byId("readiness"), "no answer", "bad");

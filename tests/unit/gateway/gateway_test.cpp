@@ -240,7 +240,7 @@ TEST_F(GatewayTest, the_admin_listener_wants_its_token_for_everything_but_the_pa
 
 TEST_F(GatewayTest, handlers_answer_questions_and_unknown_ones_are_404) {
     start();
-    EXPECT_THAT(admin("/v1/handlers").body, HasSubstr(R"([{"handler":"audit"}])"));
+    EXPECT_THAT(admin("/v1/handlers").body, HasSubstr(R"({"handlers":[{"handler":"audit"}]})"));
     EXPECT_EQ(admin("/v1/handlers/audit/events?user=7&limit=2").json().at("parameters").as_int64(),
               2);
     EXPECT_EQ(admin("/v1/handlers/none/events").status, 404);

@@ -164,7 +164,7 @@ private:
 };
 
 struct KnownHandlers final : HandlerDirectory {
-    void status(Callback<std::string> done) override { done(R"([{"handler":"audit"}])"); }
+    void status(Callback<std::string> done) override { done(R"({"handlers":[{"handler":"audit"}]})"); }
     void query(const std::string& handler, const std::string& question,
                std::vector<std::pair<std::string, std::string>> parameters,
                Callback<Result<std::string>> done) override {
