@@ -7,10 +7,11 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <limits>
-#include <numeric>
 #include <optional>
 #include <string_view>
 #include <vector>
+
+#include "core/config/suggestion.hpp"
 
 namespace millrace::plugins {
 namespace {
@@ -27,30 +28,13 @@ std::vector<std::string> split_words(std::string_view choices) {
     }
 }
 
-// How many letters differ (Levenshtein).
-std::size_t distance(std::string_view left, std::string_view right) {
-    std::vector<std::size_t> row(right.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < left.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i + 1);
-        for (std::size_t j = 0; j < right.size(); ++j) {
-            const std::size_t replaced = diagonal + (left[i] == right[j] ? 0 : 1);
-            diagonal = std::exchange(row[j + 1], std::min({replaced, row[j] + 1, row[j + 1] + 1}));
-        }
-    }
-    return row.back();
-}
-
 std::string suggest(std::string_view key, std::span<const millrace_option> options) {
     if (options.empty()) return "this plugin has no options";
-    const auto nearest = std::ranges::min_element(
-        options, {}, [key](const millrace_option& option) { return distance(key, option.name); });
-    if (distance(key, nearest->name) <= 1 + key.size() / 3)
-        return fmt::format("did you mean '{}'?", nearest->name);
-    std::string names;
-    for (const millrace_option& option : options)
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", option.name);
-    return fmt::format("there are: {}", names);
+    std::vector<std::string> names;
+    for (const millrace_option& option : options) names.emplace_back(option.name);
+    if (const auto nearest = config::nearest_word(key, names))
+        return fmt::format("did you mean '{}'?", *nearest);
+    return fmt::format("there are: {}", fmt::join(names, ", "));
 }
 
 bool has_limits(const millrace_option& option) { return option.minimum < option.maximum; }

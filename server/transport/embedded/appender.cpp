@@ -64,9 +64,11 @@ Result<AppendItem> Appender::place(OutgoingRecord& record, Origin origin, std::s
     auto partition = partition_of(record, view);
     if (!partition) return partition.error();
     if (records_ >= limits_.max_pending_records || bytes_ + bytes > limits_.max_pending_bytes) {
-        return fail(ErrorCode::kFull, fmt::format("{} records ({} bytes) wait for the disk already "
-                                                  "(embedded.max_pending); try again later",
-                                                  records_, bytes_));
+        return fail(
+            ErrorCode::kFull,
+            fmt::format("{} records ({} bytes) wait for the disk already "
+                        "(embedded.max_pending_records, max_pending_bytes); try again later",
+                        records_, bytes_));
     }
     AppendItem item;
     item.topic = *topic;

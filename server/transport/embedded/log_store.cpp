@@ -146,7 +146,7 @@ bool LogStore::refuse_ingest(AppendItem& item, std::uint64_t free) const {
     if (item.origin != Origin::kIngest || free >= options_.limits.disk_reserve_bytes) return false;
     item.outcome =
         fail(ErrorCode::kFull,
-             fmt::format("{}: {} bytes are free, and embedded.disk_reserve keeps {} for what "
+             fmt::format("{}: {} bytes are free, and embedded.disk_reserve_bytes keeps {} for what "
                          "handlers write; free disk space",
                          options_.directory, free, options_.limits.disk_reserve_bytes));
     return true;

@@ -12,20 +12,17 @@ namespace millrace {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using testing::Pair;
 
-constexpr std::array<const char*, 9> kVariables{"MILLRACE_CONFIG",
-                                                "KAFKA_BROKERS",
-                                                "KAFKA_BOOTSTRAP_SERVERS",
-                                                "KAFKA_SASL_MECHANISM",
-                                                "KAFKA_SASL_USERNAME",
-                                                "KAFKA_SASL_PASSWORD",
-                                                "USE_DAPR",
-                                                "DAPR_ENABLED",
-                                                "KAFKA_SECURITY_PROTOCOL"};
+constexpr std::array<const char*, 11> kVariables{
+    "MILLRACE_ADMIN_TOKEN", "KAFKA_PASSWORD",          "MILLRACE_CONFIG",
+    "KAFKA_BROKERS",        "KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SASL_MECHANISM",
+    "KAFKA_SASL_USERNAME",  "KAFKA_SASL_PASSWORD",     "USE_DAPR",
+    "DAPR_ENABLED",         "KAFKA_SECURITY_PROTOCOL"};
 
 // A folder with a millrace.yaml and a schema, and an environment of its own.
 class ServerConfigFile : public testing::Test {
@@ -156,26 +153,29 @@ TEST_F(ServerConfigFile, the_shipped_file_has_the_topics_and_handlers_of_the_tas
               std::filesystem::path(MILLRACE_SOURCE_DIR) / "schemas");
 }
 
-// A key in a comment (`# key: value`) is a promise too: it must be known.
+// A key in a comment (`# key: value`) is a promise too: taking `# ` away must do.
 TEST_F(ServerConfigFile, every_key_that_the_shipped_file_shows_in_a_comment_is_known) {
     std::ifstream file(shipped_file());
     std::string text;
     for (std::string line; std::getline(file, line);) {
-        const std::size_t hash = line.find("  # ");
-        const std::size_t colon = line.find(": ", hash);
-        const std::string key = hash == std::string::npos || line.find_first_not_of(' ') != hash + 2
-                                    ? ""
-                                    : line.substr(hash + 4, colon - hash - 4);
-        const bool is_key = !key.empty() && key.find(' ') == std::string::npos;
-        text += (is_key ? line.erase(hash + 2, 2) : line) + "\n";
+        const std::size_t hash = line.find_first_not_of(' ');
+        const bool is_comment = hash != std::string::npos && hash > 0 && line[hash] == '#';
+        const std::size_t key = is_comment ? line.find_first_not_of(' ', hash + 1) : 0;
+        const std::size_t end = line.find_first_of(" :", key);
+        if (is_comment && end != std::string::npos && line[end] == ':') line.erase(hash, 2);
+        text += line + "\n";
     }
     setenv("MILLRACE_ADMIN_TOKEN", "0123456789abcdef", 1);
+    setenv("KAFKA_PASSWORD", "hunter2", 1);
     std::ofstream(folder_ / "schemas/reminder-event.v1.json") << "{}";
     std::ofstream(folder_ / "schemas/task-update-event.v1.json") << "{}";
     const ServerConfig config = load(text, {{"server.plugin_dirs", "[" + folder_.string() + "]"},
                                             {"server.schema_dir", folder_ / "schemas"}});
     EXPECT_EQ(config.server.admin_token, "0123456789abcdef");
     EXPECT_EQ(config.kafka.brokers, "127.0.0.1:9092");
+    EXPECT_THAT(config.kafka.properties, Contains(Pair("sasl.password", "hunter2")));
+    EXPECT_EQ(config.handlers.at(0).config.find("topic")->as_string(), "task-events");
+    EXPECT_TRUE(config.handlers.at(1).config.find("late_after"));
 }
 
 TEST_F(ServerConfigFile, an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one) {
