@@ -21,20 +21,12 @@ std::vector<std::string> plugin_directories(const ServerConfig& config) {
     return {(executable.parent_path().parent_path() / "lib/millrace/plugins").string()};
 }
 
-// `schemas` beside the configuration's folder.
-std::string schema_directory(const ServerConfig& config) {
-    if (!config.server.schema_dir.empty()) return config.server.schema_dir;
-    return (std::filesystem::absolute(config.file).parent_path().parent_path() / "schemas")
-        .lexically_normal()
-        .string();
-}
-
 }  // namespace
 
 Blueprint::Blueprint(const ConfigSource& source)
-    : config_(load_server_config(source)), schemas_(SchemaSet::load(schema_directory(config_))) {
+    : config_(load_server_config(source)), schemas_(SchemaSet::load(config_.server.schema_dir)) {
     reader_ = std::make_unique<EnvelopeReader>(
-        ConfigNode::load_file(schema_directory(config_) + "/envelope.yaml", nullptr), schemas_,
+        ConfigNode::load_file(config_.server.schema_dir + "/envelope.yaml", nullptr), schemas_,
         topic_readings());
     plugins_ =
         plugins::PluginSet::load(plugin_directories(config_), config_.server.data_dir + "/plugins");
