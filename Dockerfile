@@ -23,11 +23,15 @@ RUN script/build release \
     && cp build/release/plugins/*.so /opt/millrace/plugins/ \
     && strip --strip-debug /opt/millrace/millrace /opt/millrace/plugins/*.so \
     && cp -r config schemas LICENSE /opt/millrace/
+# The packages of the libraries that it is linked to, whatever this Debian calls them; those of the base image drop out.
+RUN ldd /opt/millrace/millrace /opt/millrace/plugins/*.so | awk '$2 == "=>" {print $3}' | sort -u \
+    | xargs readlink -f | (xargs dpkg -S 2>/dev/null || true) | cut -d: -f1 | sort -u > /opt/millrace-packages
 
 FROM ${DEBIAN}
-COPY script/lib.sh script/bootstrap /tmp/script/
-RUN /tmp/script/bootstrap runtime \
-    && rm -rf /tmp/script /var/lib/apt/lists/* \
+COPY --from=build /opt/millrace-packages /tmp/packages
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends ca-certificates curl tzdata $(cat /tmp/packages) \
+    && rm -rf /tmp/packages /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/millrace millrace
 COPY --from=build /opt/millrace /opt/millrace
 RUN ln -s /opt/millrace/millrace /usr/local/bin/millrace
