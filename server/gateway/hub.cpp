@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 constexpr milliseconds kWarmUp = 10s;  // after the start, the push topics may not be assigned yet
 constexpr milliseconds kCatchUp = 5s;  // another instance may be this far ahead of us, not more
 constexpr milliseconds kExpiry = 10s;
+constexpr milliseconds kClockSkew =
+    100ms;  // of a producer, when it is asked what came after a session began
 
 constexpr const char* kDeliveriesHelp =
     "Events for users' screens: sent to a session, replayed from a cursor, offline (no session), "
@@ -98,7 +100,8 @@ void Hub::hand_out(const PublicationPtr& event, bool refilling) {
 }
 
 bool Hub::is_for(Seat& seat, const Publication& event, bool refilling) {
-    if (seat.from_now && refilling) return false;
+    if (seat.from_now && refilling && event.record_timestamp < seat.joined - kClockSkew)
+        return false;
     const auto ahead = seat.ahead.find(*event.origin);
     return ahead == seat.ahead.end() || event.offset >= ahead->second.next;
 }
@@ -124,6 +127,7 @@ Result<Joined> Hub::join(Session& session, const std::string& user,
     leave(session);
     Seat& seat = seats_[&session];
     seat.user = user;
+    seat.joined = runtime_.clock().now();
     by_user_[user].push_back(&session);
     history_.hold(user);
     session_gauge_->set(static_cast<double>(seats_.size()));

@@ -81,6 +81,7 @@ public:
 private:
     struct Seat {
         std::string user;
+        Timestamp joined;
         bool from_now = true;  // joined without a cursor: events from before are not for it
         Cursor ahead;          // what its cursor has and this process has not read yet
         std::unique_ptr<Timer> catch_up;

@@ -221,6 +221,19 @@ TEST_F(HubTest, a_session_without_cursor_is_not_sent_the_refill) {
     EXPECT_THAT(client.got, ElementsAre("new"));
 }
 
+TEST_F(HubTest, what_was_published_after_a_session_began_reaches_it_even_if_reading_begins_later) {
+    hub = std::make_unique<Hub>(runtime, config, metrics);
+    Client client;
+    join(client, "7");
+    runtime.advance(milliseconds(1'000));
+    const Timestamp published = runtime.clock().now();
+    runtime.advance(milliseconds(1'000));
+    hub->opened(kFirst, Offset{0});
+    hub->push({"7", kFirst, Offset{0}, published, "id", std::nullopt, "updated", "a"});
+    runtime.settle();
+    EXPECT_THAT(client.got, ElementsAre("a"));
+}
+
 TEST_F(HubTest, a_producer_whose_clock_is_behind_is_heard_once_the_refill_has_paused) {
     Client client;
     join(client, "7");
