@@ -23,7 +23,7 @@ std::vector<std::string> plugin_directories(const ServerConfig& config) {
 
 }  // namespace
 
-Blueprint::Blueprint(const ConfigSource& source)
+Blueprint::Blueprint(const ConfigSource& source, const std::string& plugin_copies)
     : config_(load_server_config(source)), schemas_(SchemaSet::load(config_.server.schema_dir)) {
     reader_ = std::make_unique<EnvelopeReader>(
         ConfigNode::load_file(config_.server.schema_dir + "/envelope.yaml", nullptr), schemas_,

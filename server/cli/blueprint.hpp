@@ -22,7 +22,9 @@ namespace millrace::cli {
 
 class Blueprint {
 public:
-    explicit Blueprint(const ConfigSource& source);
+    // `plugin_copies`: where the plugins that are loaded are copied to; empty: into the data
+    // directory.
+    explicit Blueprint(const ConfigSource& source, const std::string& plugin_copies = {});
 
     const ServerConfig& config() const { return config_; }
     const SchemaSet& schemas() const { return schemas_; }

@@ -5,6 +5,8 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 
 #include "cli/options.hpp"
 #include "cli/server.hpp"
@@ -52,11 +54,36 @@ void print_checked(const Blueprint& blueprint, bool json) {
                 blueprint.schemas().names().size(), blueprint.plugins().plugins().size());
 }
 
+// Gone again when the check is over: it leaves nothing behind.
+class TemporaryFolder {
+public:
+    TemporaryFolder() {
+        std::string name =
+            (std::filesystem::temp_directory_path() / "millrace-check-XXXXXX").string();
+        if (mkdtemp(name.data()) == nullptr) {
+            throw ErrorException(
+                fail(ErrorCode::kIo, name + ": cannot be made; is TMPDIR writable?"));
+        }
+        path_ = name;
+    }
+    ~TemporaryFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
 }  // namespace
 
 int check(const ConfigSource& source, bool json) {
     try {
-        const Blueprint blueprint(source);
+        const TemporaryFolder copies;
+        const Blueprint blueprint(source, copies.path());
         print_checked(blueprint, json);
         return kDone;
     } catch (const ErrorException& error) {

@@ -9,12 +9,14 @@ namespace {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-// A record that failed before carries these already: they are replaced, never appended, or it would outgrow the broker.
+// A record that failed before carries these already: they are replaced, never appended, or it would
+// outgrow the broker.
 bool is_context(std::string_view name) {
     for (std::string_view ours :
-         {"millrace-error-class", "millrace-error-message", "millrace-topic", "millrace-partition", "millrace-offset",
-          "millrace-timestamp", "millrace-handler", "millrace-group", "millrace-attempts", "millrace-first-failure",
-          "millrace-last-failure", "millrace-event-id", "millrace-schema-version"}) {
+         {"millrace-error-class", "millrace-error-message", "millrace-topic", "millrace-partition",
+          "millrace-offset", "millrace-timestamp", "millrace-handler", "millrace-group",
+          "millrace-attempts", "millrace-first-failure", "millrace-last-failure",
+          "millrace-event-id", "millrace-schema-version"}) {
         if (name == ours) return true;
     }
     return false;
@@ -22,7 +24,8 @@ bool is_context(std::string_view name) {
 
 constexpr std::size_t kMaxMessage = 1000;  // bytes of an error message in a header
 
-void add_error(Headers& headers, const std::string& error_class, const std::string& message, const DeadLetterContext& context) {
+void add_error(Headers& headers, const std::string& error_class, const std::string& message,
+               const DeadLetterContext& context) {
     headers.emplace_back("millrace-error-class", error_class);
     headers.emplace_back("millrace-error-message", message.substr(0, kMaxMessage));
     headers.emplace_back("millrace-handler", context.handler);
@@ -38,7 +41,8 @@ void add_origin(Headers& headers, const TopicPartition& origin, Offset offset) {
 void add_record(Headers& headers, const Input& input) {
     const DecodedEvent& event = *input.event;
     add_origin(headers, input.origin(), event.record->offset);
-    headers.emplace_back("millrace-timestamp", std::to_string(to_epoch_ms(event.record->timestamp)));
+    headers.emplace_back("millrace-timestamp",
+                         std::to_string(to_epoch_ms(event.record->timestamp)));
     if (!event.effective_id.empty()) headers.emplace_back("millrace-event-id", event.effective_id);
     headers.emplace_back("millrace-schema-version", std::to_string(event.envelope.schema_version));
 }
@@ -60,7 +64,8 @@ OutgoingRecord make_dead_letter(const Input& input, const DeadLetterContext& con
         letter.key = input.timer->key;
         letter.value = input.timer->payload;
         letter.headers.emplace_back("millrace-timer", input.timer->id);
-        letter.headers.emplace_back("millrace-timestamp", std::to_string(to_epoch_ms(input.timer->due)));
+        letter.headers.emplace_back("millrace-timestamp",
+                                    std::to_string(to_epoch_ms(input.timer->due)));
     } else {
         const OutboxCall& call = input.response->call;
         letter.key = call.key;
@@ -75,7 +80,8 @@ OutgoingRecord make_dead_letter(const Input& input, const DeadLetterContext& con
     return letter;
 }
 
-OutgoingRecord make_dead_letter(const OutboxEvent& event, const std::string& fault, Timestamp now, const DeadLetterContext& context) {
+OutgoingRecord make_dead_letter(const OutboxEvent& event, const std::string& fault, Timestamp now,
+                                const DeadLetterContext& context) {
     OutgoingRecord letter;
     letter.topic = context.topic;
     letter.key = event.key;

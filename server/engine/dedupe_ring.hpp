@@ -1,7 +1,9 @@
-// DedupeRing: the identities of the last N applied records of one topic in one shard, to catch a producer that sent twice.
+// DedupeRing: the identities of the last N applied records of one topic in one shard, to catch a
+// producer that sent twice.
 //
-// A slot number is a sequence modulo N, and the state file holds the table `slot -> identity` written in place: an index over
-// random ids would cost three to six times as much. Thread rule: the shard's strand.
+// A slot number is a sequence modulo N, and the state file holds the table `slot -> identity`
+// written in place: an index over random ids would cost three to six times as much. Thread rule:
+// the shard's strand.
 #pragma once
 
 #include <cstdint>

@@ -36,24 +36,31 @@ const char* to_string(RunState state) {
     return "unknown";
 }
 
-HandlerRun::HandlerRun(const Surroundings& surroundings, const std::string& group_prefix, HandlerSetup setup)
+HandlerRun::HandlerRun(const Surroundings& surroundings, const std::string& group_prefix,
+                       HandlerSetup setup)
     : surroundings_(surroundings),
       setup_(std::move(setup)),
       group_(group_prefix + "." + setup_.section.name),
       metrics_(surroundings.metrics, setup_.section.name),
-      pool_(surroundings.runtime.make_pool(setup_.section.name, static_cast<std::size_t>(threads_of(setup_.section, setup_.factory->traits())))),
+      pool_(surroundings.runtime.make_pool(
+          setup_.section.name,
+          static_cast<std::size_t>(threads_of(setup_.section, setup_.factory->traits())))),
       sync_pool_(surroundings.runtime.make_pool(setup_.section.name.substr(0, 10) + "-sync", 1)),
       files_(sync_pool_->make_strand()),
       syncer_(sync_pool_->make_strand()),
       threads_(threads_of(setup_.section, setup_.factory->traits())) {
     const Labels labels{{"handler", name()}};
     Metrics& metrics = surroundings_.metrics;
-    queue_records_gauge_ = metrics.gauge("millrace_queue_records", "Records received and not yet done", labels);
+    queue_records_gauge_ =
+        metrics.gauge("millrace_queue_records", "Records received and not yet done", labels);
     queue_bytes_gauge_ = metrics.gauge("millrace_queue_bytes", "Their keys and values", labels);
-    outbox_gauge_ = metrics.gauge("millrace_outbox_pending", "Events and calls that wait to be sent", labels);
-    outbox_oldest_gauge_ = metrics.gauge("millrace_outbox_oldest_seconds", "How long the oldest of them waits", labels);
+    outbox_gauge_ =
+        metrics.gauge("millrace_outbox_pending", "Events and calls that wait to be sent", labels);
+    outbox_oldest_gauge_ = metrics.gauge("millrace_outbox_oldest_seconds",
+                                         "How long the oldest of them waits", labels);
     timers_gauge_ = metrics.gauge("millrace_timers_pending", "Timers that are set", labels);
-    rebalances_ = metrics.counter("millrace_rebalances_total", "Assignments and revocations", labels);
+    rebalances_ =
+        metrics.counter("millrace_rebalances_total", "Assignments and revocations", labels);
     set_state(RunState::kStarting, "");
 }
 
@@ -72,7 +79,8 @@ void HandlerRun::start() {
 void HandlerRun::set_state(RunState state, std::string reason) {
     state_ = state;
     reason_ = std::move(reason);
-    state_gauge_ = surroundings_.metrics.gauge("millrace_handler_state", "1 for the state that the handler is in",
+    state_gauge_ = surroundings_.metrics.gauge("millrace_handler_state",
+                                               "1 for the state that the handler is in",
                                                {{"handler", name()}, {"state", to_string(state)}});
     state_gauge_->set(1);
 }
@@ -89,7 +97,9 @@ void HandlerRun::begin() {
 Result<int> HandlerRun::open_position_file() {
     std::error_code error;
     std::filesystem::create_directories(directory(), error);
-    if (error) return fail(ErrorCode::kIo, fmt::format("{}: cannot be created: {}", directory(), error.message()));
+    if (error)
+        return fail(ErrorCode::kIo,
+                    fmt::format("{}: cannot be created: {}", directory(), error.message()));
     auto file = PositionFile::open(directory() + "/handler.db", surroundings_.vfs);
     if (!file) return file.error();
     positions_file_ = std::move(*file);
@@ -104,8 +114,10 @@ void HandlerRun::opened_positions(Result<int> shards) {
     if (!shards) return fail_run(shards.error());
     if (traits().state == StateKind::kPerPartition) return subscribe();
     if (*shards != section().shards) {
-        log::warn("engine", "{}: `shards: {}` has no effect, the state was made with {} (move it away to begin anew)", name(),
-                  section().shards, *shards);
+        log::warn("engine",
+                  "{}: `shards: {}` has no effect, the state was made with {} (move it away to "
+                  "begin anew)",
+                  name(), section().shards, *shards);
     }
     open_shards(*shards);
 }
@@ -124,10 +136,27 @@ void HandlerRun::open_shards(int count) {
 }
 
 std::shared_ptr<Shard> HandlerRun::make_shard(const std::string& shard_name) {
-    const std::string path = stateful() ? fmt::format("{}/{}.db", directory(), shard_name) : std::string();
-    ShardSetup setup{shards_.size(), {name(), shard_name}, path, surroundings_.vfs, setup_.section, setup_.dead_letters, group_,
-                     *setup_.factory, surroundings_.runtime, surroundings_.transport, surroundings_.reader, surroundings_.push,
-                     surroundings_.http, surroundings_.metrics, metrics_, syncer_, surroundings_.check_event, pool_->make_strand(), *this};
+    const std::string path =
+        stateful() ? fmt::format("{}/{}.db", directory(), shard_name) : std::string();
+    ShardSetup setup{shards_.size(),
+                     {name(), shard_name},
+                     path,
+                     surroundings_.vfs,
+                     setup_.section,
+                     setup_.dead_letters,
+                     group_,
+                     *setup_.factory,
+                     surroundings_.runtime,
+                     surroundings_.transport,
+                     surroundings_.reader,
+                     surroundings_.push,
+                     surroundings_.http,
+                     surroundings_.metrics,
+                     metrics_,
+                     syncer_,
+                     surroundings_.check_event,
+                     pool_->make_strand(),
+                     *this};
     shards_.push_back(std::make_shared<Shard>(std::move(setup)));
     return shards_.back();
 }
@@ -203,7 +232,9 @@ void HandlerRun::stop(milliseconds deadline, std::function<void()> done) {
     if (!was_running) return once();
     for (const auto& [origin, partition] : partitions_) consumer_->stop_draining(origin);
     deadline_ = surroundings_.runtime.loop().after(deadline, [this, once] {
-        log::warn("engine", "{}: not everything was drained in time; it is read again at the next start", name());
+        log::warn("engine",
+                  "{}: not everything was drained in time; it is read again at the next start",
+                  name());
         once();
     });
     auto left = std::make_shared<std::size_t>(1);

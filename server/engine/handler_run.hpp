@@ -1,10 +1,13 @@
-// HandlerRun: one handler of the configuration as a running consumer group: its shards, its threads, its partitions.
+// HandlerRun: one handler of the configuration as a running consumer group: its shards, its
+// threads, its partitions.
 //
-// It opens the state, subscribes, decodes each batch once on the partition's strand, routes the parts to shards, gathers from them how
-// far each partition is durably done, and publishes that to the group. What fails (a shard's disk, the subscription) takes the whole
-// run down as a crash would and starts it again with backoff.
+// It opens the state, subscribes, decodes each batch once on the partition's strand, routes the
+// parts to shards, gathers from them how far each partition is durably done, and publishes that to
+// the group. What fails (a shard's disk, the subscription) takes the whole run down as a crash
+// would and starts it again with backoff.
 //
-// Thread rule: the loop thread. Ownership: of the Supervisor; owns the handler's thread pool, which must outlive the shards' tasks.
+// Thread rule: the loop thread. Ownership: of the Supervisor; owns the handler's thread pool, which
+// must outlive the shards' tasks.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -31,23 +34,27 @@ const char* to_string(RunState state);
 
 class HandlerRun final : public ConsumerListener, public ShardOwner {
 public:
-    HandlerRun(const Surroundings& surroundings, const std::string& group_prefix, HandlerSetup setup);
+    HandlerRun(const Surroundings& surroundings, const std::string& group_prefix,
+               HandlerSetup setup);
     ~HandlerRun() override;
 
     void start();
     void stop(milliseconds deadline, std::function<void()> done);
     boost::json::object status() const;
     std::vector<std::string> unready() const;
-    void query(const std::string& question, std::vector<std::pair<std::string, std::string>> parameters,
+    void query(const std::string& question,
+               std::vector<std::pair<std::string, std::string>> parameters,
                Callback<Result<std::string>> done);
     const std::string& name() const { return section().name; }
 
     void on_assigned(Epoch epoch, const std::vector<Assigned>& partitions) override;
-    void on_revoked(Epoch epoch, const std::vector<TopicPartition>& partitions, std::function<void()> done) override;
+    void on_revoked(Epoch epoch, const std::vector<TopicPartition>& partitions,
+                    std::function<void()> done) override;
     void on_lost(Epoch epoch, const std::vector<TopicPartition>& partitions) override;
     void on_batch(RecordBatchPtr batch) override;
     void on_end(const TopicPartition& origin, Epoch epoch, Offset end) override;
-    void on_out_of_range(const TopicPartition& origin, Epoch epoch, Offset asked, Watermarks log) override;
+    void on_out_of_range(const TopicPartition& origin, Epoch epoch, Offset asked,
+                         Watermarks log) override;
     void on_failed(const Error& error) override;
 
     void on_shard_released(std::size_t shard, const ShardRelease& release) override;
@@ -63,8 +70,8 @@ private:
         std::shared_ptr<Strand> decoder;
         std::optional<std::size_t> shard;  // its own, when the state is per partition
         PartitionProgress progress;
-        bool started = false;              // the log said where reading began
-        std::string held;                  // why it is not read
+        bool started = false;  // the log said where reading began
+        std::string held;      // why it is not read
         Offset last_published{-1};
         std::chrono::nanoseconds last_progress{0};
         std::shared_ptr<Gauge> lag_records;
@@ -102,9 +109,11 @@ private:
     void assign(Epoch epoch, const Assigned& assigned);
     void open_partition_shard(const TopicPartition& origin, std::optional<Offset> committed);
     void begin_partition(const TopicPartition& origin, std::optional<Offset> committed);
-    void lost_position(const TopicPartition& origin, const std::string& reason, const std::string& what, StartPosition accepted);
+    void lost_position(const TopicPartition& origin, const std::string& reason,
+                       const std::string& what, StartPosition accepted);
     void start_partition(const TopicPartition& origin, StartPosition from);
-    void hold_partition(const TopicPartition& origin, const std::string& reason, const std::string& what);
+    void hold_partition(const TopicPartition& origin, const std::string& reason,
+                        const std::string& what);
     StartPosition configured_start() const;
     PartitionState* find_partition(const TopicPartition& origin, Epoch epoch);
     void dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts);
@@ -125,7 +134,8 @@ private:
     void update(const TopicPartition& origin, PartitionState& partition);
     std::int64_t lag_of(const TopicPartition& origin, const PartitionState& partition) const;
     double lag_seconds_of(const TopicPartition& origin, const PartitionState& partition) const;
-    boost::json::object partition_status(const TopicPartition& origin, const PartitionState& partition) const;
+    boost::json::object partition_status(const TopicPartition& origin,
+                                         const PartitionState& partition) const;
     void answered(const std::shared_ptr<Question>& question);
     void merge(const std::shared_ptr<Question>& question);
 

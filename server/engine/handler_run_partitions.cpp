@@ -1,4 +1,5 @@
-// The partitions of a handler: where reading begins, batches to shards, what is done back to the group.
+// The partitions of a handler: where reading begins, batches to shards, what is done back to the
+// group.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -43,11 +44,13 @@ void HandlerRun::assign(Epoch epoch, const Assigned& assigned) {
     partition.last_progress = surroundings_.runtime.clock().monotonic();
     make_gauges(assigned.origin, partition);
     partitions_.insert_or_assign(assigned.origin, std::move(partition));
-    if (traits().state == StateKind::kPerPartition) return open_partition_shard(assigned.origin, assigned.committed);
+    if (traits().state == StateKind::kPerPartition)
+        return open_partition_shard(assigned.origin, assigned.committed);
     begin_partition(assigned.origin, assigned.committed);
 }
 
-void HandlerRun::open_partition_shard(const TopicPartition& origin, std::optional<Offset> committed) {
+void HandlerRun::open_partition_shard(const TopicPartition& origin,
+                                      std::optional<Offset> committed) {
     auto shard = make_shard(fmt::format("{}-{}", origin.topic, origin.partition.value));
     partitions_.at(origin).shard = shards_.size() - 1;
     const Epoch epoch = partitions_.at(origin).epoch;
@@ -66,7 +69,9 @@ StartPosition HandlerRun::configured_start() const {
         case Start::kLatest:
             return {StartPosition::Kind::kLatest, {}, {}};
         case Start::kAgo:
-            return {StartPosition::Kind::kTime, {}, surroundings_.runtime.clock().now() - section().start.ago};
+            return {StartPosition::Kind::kTime,
+                    {},
+                    surroundings_.runtime.clock().now() - section().start.ago};
     }
     return {};
 }
@@ -78,56 +83,73 @@ void HandlerRun::begin_partition(const TopicPartition& origin, std::optional<Off
     }
     const auto stored = positions_.find(origin);
     if (!stateful()) {
-        if (committed) return start_partition(origin, {StartPosition::Kind::kOffset, *committed, {}});
+        if (committed)
+            return start_partition(origin, {StartPosition::Kind::kOffset, *committed, {}});
         return start_partition(origin, configured_start());
     }
     const Offset own = stored == positions_.end() ? Offset{0} : stored->second;
     if (committed && *committed > own) {
         return lost_position(origin, "state_behind",
-                             fmt::format("the group {} has committed offset {}, the state in {} only knows {}: is this the right data_dir?", group_,
-                                         committed->value, directory(), own.value),
+                             fmt::format("the group {} has committed offset {}, the state in {} "
+                                         "only knows {}: is this the right data_dir?",
+                                         group_, committed->value, directory(), own.value),
                              {StartPosition::Kind::kOffset, *committed, {}});
     }
     if (stored == positions_.end()) return start_partition(origin, configured_start());
     start_partition(origin, {StartPosition::Kind::kOffset, own, {}});
 }
 
-void HandlerRun::on_out_of_range(const TopicPartition& origin, Epoch epoch, Offset asked, Watermarks log) {
+void HandlerRun::on_out_of_range(const TopicPartition& origin, Epoch epoch, Offset asked,
+                                 Watermarks log) {
     if (find_partition(origin, epoch) == nullptr) return;
     if (asked < log.low) {
         return lost_position(origin, "retention_passed",
-                             fmt::format("the log begins at offset {}, the state is at {}: retention has removed what lies between", log.low.value, asked.value),
+                             fmt::format("the log begins at offset {}, the state is at {}: "
+                                         "retention has removed what lies between",
+                                         log.low.value, asked.value),
                              {StartPosition::Kind::kEarliest, {}, {}});
     }
     lost_position(origin, "topic_recreated",
-                  fmt::format("the log ends at offset {}, the state is at {}: the topic was made anew or its end was lost", log.high.value, asked.value),
+                  fmt::format("the log ends at offset {}, the state is at {}: the topic was made "
+                              "anew or its end was lost",
+                              log.high.value, asked.value),
                   {StartPosition::Kind::kLatest, {}, {}});
 }
 
-void HandlerRun::lost_position(const TopicPartition& origin, const std::string& reason, const std::string& what, StartPosition accepted) {
+void HandlerRun::lost_position(const TopicPartition& origin, const std::string& reason,
+                               const std::string& what, StartPosition accepted) {
     using Policy = HandlerSection::LostPosition;
     if (section().lost_position == Policy::kHold) return hold_partition(origin, reason, what);
     const bool restart = section().lost_position == Policy::kRestart;
-    log::warn("engine", "{}: {}: {}; {} (`lost_position`)", name(), to_string(origin), what, restart ? "reading restarts" : "accepted, reading goes on");
+    log::warn("engine", "{}: {}: {}; {} (`lost_position`)", name(), to_string(origin), what,
+              restart ? "reading restarts" : "accepted, reading goes on");
     // The shards' own watermarks speak of offsets that mean something else now.
     auto left = std::make_shared<std::size_t>(shards_.size());
     const Epoch epoch = partitions_.at(origin).epoch;
     const StartPosition from = restart ? configured_start() : accepted;
     for (const auto& shard : shards_) {
         auto one = [this, left, origin, epoch, from] {
-            if (--*left == 0 && find_partition(origin, epoch) != nullptr) start_partition(origin, from);
+            if (--*left == 0 && find_partition(origin, epoch) != nullptr)
+                start_partition(origin, from);
         };
-        if (shard) shard->reset(origin, one);
-        else one();
+        if (shard)
+            shard->reset(origin, one);
+        else
+            one();
     }
 }
 
-void HandlerRun::hold_partition(const TopicPartition& origin, const std::string& reason, const std::string& what) {
+void HandlerRun::hold_partition(const TopicPartition& origin, const std::string& reason,
+                                const std::string& what) {
     PartitionState& partition = partitions_.at(origin);
-    partition.held = fmt::format("{}: {} To go on set handlers.{}.lost_position to accept or restart", reason, what, name());
-    partition.held_gauge = surroundings_.metrics.gauge("millrace_held", "1 while something is held, with the reason",
-                                                       {{"handler", name()}, {"topic", origin.topic},
-                                                        {"partition", std::to_string(origin.partition.value)}, {"reason", reason}});
+    partition.held = fmt::format(
+        "{}: {} To go on set handlers.{}.lost_position to accept or restart", reason, what, name());
+    partition.held_gauge =
+        surroundings_.metrics.gauge("millrace_held", "1 while something is held, with the reason",
+                                    {{"handler", name()},
+                                     {"topic", origin.topic},
+                                     {"partition", std::to_string(origin.partition.value)},
+                                     {"reason", reason}});
     partition.held_gauge->set(1);
     log::error("engine", "{}: {} is held: {}", name(), to_string(origin), partition.held);
 }
@@ -136,7 +158,8 @@ void HandlerRun::start_partition(const TopicPartition& origin, StartPosition fro
     PartitionState& partition = partitions_.at(origin);
     partition.held.clear();
     partition.held_gauge.reset();
-    partition.progress = from.kind == StartPosition::Kind::kOffset ? PartitionProgress(from.offset) : PartitionProgress();
+    partition.progress = from.kind == StartPosition::Kind::kOffset ? PartitionProgress(from.offset)
+                                                                   : PartitionProgress();
     consumer_->start(origin, from);
     if (draining_stopped_) consumer_->stop_draining(origin);
 }
@@ -151,16 +174,20 @@ void HandlerRun::on_batch(RecordBatchPtr batch) {
     if (partition == nullptr || batch->records.empty()) return;
     buffered_records_ += batch->records.size();
     for (const auto& record : batch->records) {
-        buffered_bytes_ += (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
+        buffered_bytes_ +=
+            (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
     }
     apply_back_pressure();
     const std::size_t shards = shards_.size();
     partition->decoder->post([this, batch = std::move(batch), own = partition->shard, shards] {
         const auto decoded = traits().raw ? undecoded(batch) : surroundings_.reader.decode(batch);
         std::vector<Part> parts;
-        if (own) parts.push_back(whole(*decoded, *own));
-        else parts = split_by_lane(*decoded, shards, traits().raw);
-        surroundings_.runtime.loop().post([this, decoded, parts = std::move(parts)] { dispatch(decoded, parts); });
+        if (own)
+            parts.push_back(whole(*decoded, *own));
+        else
+            parts = split_by_lane(*decoded, shards, traits().raw);
+        surroundings_.runtime.loop().post(
+            [this, decoded, parts = std::move(parts)] { dispatch(decoded, parts); });
     });
 }
 
@@ -169,17 +196,22 @@ void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> part
     PartitionState* partition = find_partition(batch.origin, batch.epoch);
     if (partition == nullptr) {
         std::size_t bytes = 0;
-        for (const auto& record : batch.records) bytes += (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
+        for (const auto& record : batch.records)
+            bytes +=
+                (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
         return release(batch.records.size(), bytes);
     }
     note_beginning(batch.origin, *partition, batch.records.front().offset);
     std::vector<PartitionProgress::Dispatch> dispatches;
     for (const auto& part : parts) {
-        dispatches.push_back({part.shard, ++next_sequence_, decoded->events[part.events.front()].record->offset});
+        dispatches.push_back(
+            {part.shard, ++next_sequence_, decoded->events[part.events.front()].record->offset});
     }
-    partition->progress.dispatched(batch.records.back().offset.next(), batch.records.front().timestamp, dispatches);
+    partition->progress.dispatched(batch.records.back().offset.next(),
+                                   batch.records.front().timestamp, dispatches);
     for (std::size_t i = 0; i < parts.size(); ++i) {
-        shards_[parts[i].shard]->deliver({decoded, std::move(parts[i].events), dispatches[i].sequence});
+        shards_[parts[i].shard]->deliver(
+            {decoded, std::move(parts[i].events), dispatches[i].sequence});
     }
 }
 
@@ -188,7 +220,8 @@ void HandlerRun::on_end(const TopicPartition& origin, Epoch epoch, Offset end) {
     if (partition == nullptr) return;
     // Behind the batches that are still being decoded.
     partition->decoder->post([this, origin, epoch, end] {
-        surroundings_.runtime.loop().post([this, origin, epoch, end] { reached_end(origin, epoch, end); });
+        surroundings_.runtime.loop().post(
+            [this, origin, epoch, end] { reached_end(origin, epoch, end); });
     });
 }
 
@@ -200,7 +233,8 @@ void HandlerRun::reached_end(const TopicPartition& origin, Epoch epoch, Offset e
     progressed(origin, *partition);
 }
 
-void HandlerRun::note_beginning(const TopicPartition& origin, PartitionState& partition, Offset first) {
+void HandlerRun::note_beginning(const TopicPartition& origin, PartitionState& partition,
+                                Offset first) {
     if (std::exchange(partition.started, true)) return;
     if (traits().broadcast) surroundings_.push.opened(origin, first);
 }
@@ -224,20 +258,26 @@ void HandlerRun::release(std::size_t records, std::size_t bytes) {
 
 void HandlerRun::apply_back_pressure() {
     std::int64_t outbox = 0;
-    for (const auto& shard : shards_) outbox = std::max(outbox, shard ? shard->gauges().outbox.load() : 0);
-    const bool full = buffered_records_ >= section().max_buffered || buffered_bytes_ >= section().max_buffered_bytes ||
+    for (const auto& shard : shards_)
+        outbox = std::max(outbox, shard ? shard->gauges().outbox.load() : 0);
+    const bool full = buffered_records_ >= section().max_buffered ||
+                      buffered_bytes_ >= section().max_buffered_bytes ||
                       outbox >= section().max_outbox;
-    const bool low = buffered_records_ <= section().max_buffered / 2 && buffered_bytes_ <= section().max_buffered_bytes / 2 &&
+    const bool low = buffered_records_ <= section().max_buffered / 2 &&
+                     buffered_bytes_ <= section().max_buffered_bytes / 2 &&
                      outbox < section().max_outbox;
     if (!consumer_ || state_ != RunState::kRunning || (draining_stopped_ ? !low : !full)) return;
     draining_stopped_ = !draining_stopped_;
     for (const auto& [origin, partition] : partitions_) {
-        if (draining_stopped_) consumer_->stop_draining(origin);
-        else consumer_->resume_draining(origin);
+        if (draining_stopped_)
+            consumer_->stop_draining(origin);
+        else
+            consumer_->resume_draining(origin);
     }
 }
 
-void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions, std::function<void()> done) {
+void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions,
+                            std::function<void()> done) {
     rebalances_->add();
     forget(partitions, [this, partitions, done = std::move(done)] {
         flush([this, partitions, done] { erase(partitions, done); });
@@ -304,12 +344,14 @@ void HandlerRun::flush_later() {
     });
 }
 
-// Our own file first, and durable: a group offset above it would look like lost state after a crash.
+// Our own file first, and durable: a group offset above it would look like lost state after a
+// crash.
 void HandlerRun::flush(std::function<void()> done) {
     auto commit = [this, published = take_published(), done = std::move(done)](bool saved) {
         flushing_ = false;
         for (const auto& [origin, offset] : published) {
-            if (saved && consumer_ && partitions_.contains(origin)) consumer_->commit(origin, offset);
+            if (saved && consumer_ && partitions_.contains(origin))
+                consumer_->commit(origin, offset);
         }
         done();
     };
@@ -320,7 +362,8 @@ void HandlerRun::flush(std::function<void()> done) {
     }
     files_->post([this, positions = std::move(positions), commit = std::move(commit)] {
         auto saved = positions_file_ ? positions_file_->save(positions) : Result<void>();
-        if (!saved) log::warn("engine", "{}: positions are not saved: {}", name(), saved.error().message);
+        if (!saved)
+            log::warn("engine", "{}: positions are not saved: {}", name(), saved.error().message);
         surroundings_.runtime.loop().post([commit, ok = saved.has_value()] { commit(ok); });
     });
 }

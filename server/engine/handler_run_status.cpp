@@ -1,4 +1,5 @@
-// What people and programs see of a handler: gauges, status, readiness, and the plugin's own questions.
+// What people and programs see of a handler: gauges, status, readiness, and the plugin's own
+// questions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +15,9 @@ namespace {
 constexpr milliseconds kTick{1'000};
 constexpr std::size_t kErrorsKept = 20;
 
-double seconds(std::chrono::nanoseconds duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds(std::chrono::nanoseconds duration) {
+    return std::chrono::duration<double>(duration).count();
+}
 
 // The answer is a JSON object; gets one more member.
 std::string with_shards(std::string answer, const std::string& shards) {
@@ -44,7 +47,8 @@ void HandlerRun::tick() {
     outbox_gauge_->set(static_cast<double>(outbox));
     timers_gauge_->set(static_cast<double>(timers));
     const auto now = surroundings_.runtime.clock().now().time_since_epoch().count();
-    outbox_oldest_gauge_->set(oldest == 0 ? 0 : std::max(0.0, static_cast<double>(now - oldest) / 1e6));
+    outbox_oldest_gauge_->set(oldest == 0 ? 0
+                                          : std::max(0.0, static_cast<double>(now - oldest) / 1e6));
     queue_records_gauge_->set(static_cast<double>(buffered_records_));
     queue_bytes_gauge_->set(static_cast<double>(buffered_bytes_));
     for (auto& [origin, partition] : partitions_) update(origin, partition);
@@ -52,9 +56,13 @@ void HandlerRun::tick() {
 }
 
 void HandlerRun::make_gauges(const TopicPartition& origin, PartitionState& partition) {
-    const Labels labels{{"handler", name()}, {"topic", origin.topic}, {"partition", std::to_string(origin.partition.value)}};
-    partition.lag_records = surroundings_.metrics.gauge("millrace_lag_records", "Log end minus committed", labels);
-    partition.lag_seconds = surroundings_.metrics.gauge("millrace_lag_seconds", "Age of the oldest record not yet done", labels);
+    const Labels labels{{"handler", name()},
+                        {"topic", origin.topic},
+                        {"partition", std::to_string(origin.partition.value)}};
+    partition.lag_records =
+        surroundings_.metrics.gauge("millrace_lag_records", "Log end minus committed", labels);
+    partition.lag_seconds = surroundings_.metrics.gauge(
+        "millrace_lag_seconds", "Age of the oldest record not yet done", labels);
 }
 
 void HandlerRun::update(const TopicPartition& origin, PartitionState& partition) {
@@ -65,7 +73,8 @@ void HandlerRun::update(const TopicPartition& origin, PartitionState& partition)
 }
 
 // Below zero: not known yet.
-std::int64_t HandlerRun::lag_of(const TopicPartition& origin, const PartitionState& partition) const {
+std::int64_t HandlerRun::lag_of(const TopicPartition& origin,
+                                const PartitionState& partition) const {
     if (!consumer_) return -1;
     const auto log = consumer_->watermarks(origin);
     if (!log) return -1;
@@ -78,26 +87,33 @@ std::int64_t HandlerRun::lag_of(const TopicPartition& origin, const PartitionSta
     return std::max<std::int64_t>(0, log->high.value - done.value);
 }
 
-double HandlerRun::lag_seconds_of(const TopicPartition& origin, const PartitionState& partition) const {
+double HandlerRun::lag_seconds_of(const TopicPartition& origin,
+                                  const PartitionState& partition) const {
     if (lag_of(origin, partition) <= 0) return 0;
     const auto oldest = partition.progress.oldest_open();
-    if (!oldest) return seconds(surroundings_.runtime.clock().monotonic() - partition.last_progress);
+    if (!oldest)
+        return seconds(surroundings_.runtime.clock().monotonic() - partition.last_progress);
     return std::max(0.0, seconds(surroundings_.runtime.clock().now() - *oldest));
 }
 
 std::vector<std::string> HandlerRun::unready() const {
     std::vector<std::string> reasons;
     if (state_ != RunState::kRunning) {
-        reasons.push_back(fmt::format("handler {} is {}{}{}", name(), to_string(state_), reason_.empty() ? "" : ": ", reason_));
+        reasons.push_back(fmt::format("handler {} is {}{}{}", name(), to_string(state_),
+                                      reason_.empty() ? "" : ": ", reason_));
         return reasons;
     }
-    if (partitions_.empty()) reasons.push_back(fmt::format("handler {} has no partitions assigned", name()));
+    if (partitions_.empty())
+        reasons.push_back(fmt::format("handler {} has no partitions assigned", name()));
     const auto now = surroundings_.runtime.clock().monotonic();
     for (const auto& [origin, partition] : partitions_) {
         if (!partition.held.empty()) {
-            reasons.push_back(fmt::format("handler {}: {} is held: {}", name(), to_string(origin), partition.held));
-        } else if (lag_of(origin, partition) > 0 && now - partition.last_progress > section().progress_timeout) {
-            reasons.push_back(fmt::format("handler {}: {} has lag and has not moved for {:.0f} s", name(), to_string(origin),
+            reasons.push_back(fmt::format("handler {}: {} is held: {}", name(), to_string(origin),
+                                          partition.held));
+        } else if (lag_of(origin, partition) > 0 &&
+                   now - partition.last_progress > section().progress_timeout) {
+            reasons.push_back(fmt::format("handler {}: {} has lag and has not moved for {:.0f} s",
+                                          name(), to_string(origin),
                                           seconds(now - partition.last_progress)));
         }
     }
@@ -137,25 +153,31 @@ void HandlerRun::on_held(std::size_t shard, const std::string& what, const std::
         return;
     }
     held_[key] = reason;
-    const std::string kind = what == "outbox" || what == "calls" || what == "disk" ? what : "dead-letter";
+    const std::string kind =
+        what == "outbox" || what == "calls" || what == "disk" ? what : "dead-letter";
     auto& gauge = held_gauges_[key];
-    gauge = surroundings_.metrics.gauge("millrace_held", "1 while something is held, with the reason",
-                                        {{"handler", name()}, {"topic", ""}, {"partition", ""}, {"reason", kind}});
+    gauge = surroundings_.metrics.gauge(
+        "millrace_held", "1 while something is held, with the reason",
+        {{"handler", name()}, {"topic", ""}, {"partition", ""}, {"reason", kind}});
     gauge->set(1);
 }
 
-boost::json::object HandlerRun::partition_status(const TopicPartition& origin, const PartitionState& partition) const {
+boost::json::object HandlerRun::partition_status(const TopicPartition& origin,
+                                                 const PartitionState& partition) const {
     boost::json::object row{{"topic", origin.topic}, {"partition", origin.partition.value}};
-    row["position"] = partition.started || partition.progress.position().value > 0 ? boost::json::value(partition.progress.position().value)
-                                                                                  : boost::json::value(nullptr);
+    row["position"] = partition.started || partition.progress.position().value > 0
+                          ? boost::json::value(partition.progress.position().value)
+                          : boost::json::value(nullptr);
     const auto committed = consumer_ ? consumer_->committed(origin) : std::nullopt;
     const auto log = consumer_ ? consumer_->watermarks(origin) : std::nullopt;
-    row["committed"] = committed ? boost::json::value(committed->value) : boost::json::value(nullptr);
+    row["committed"] =
+        committed ? boost::json::value(committed->value) : boost::json::value(nullptr);
     row["end"] = log ? boost::json::value(log->high.value) : boost::json::value(nullptr);
     const std::int64_t lag = lag_of(origin, partition);
     row["lag_records"] = lag < 0 ? boost::json::value(nullptr) : boost::json::value(lag);
     row["lag_seconds"] = lag_seconds_of(origin, partition);
-    row["held"] = partition.held.empty() ? boost::json::value(nullptr) : boost::json::value(partition.held);
+    row["held"] =
+        partition.held.empty() ? boost::json::value(nullptr) : boost::json::value(partition.held);
     return row;
 }
 
@@ -202,7 +224,8 @@ boost::json::object HandlerRun::status() const {
     for (const auto& [what, reason] : held_) held.push_back(boost::json::value(reason));
     status["held"] = std::move(held);
     boost::json::array partitions;
-    for (const auto& [origin, partition] : partitions_) partitions.push_back(partition_status(origin, partition));
+    for (const auto& [origin, partition] : partitions_)
+        partitions.push_back(partition_status(origin, partition));
     status["partitions"] = std::move(partitions);
     return status;
 }
@@ -215,24 +238,30 @@ struct HandlerRun::Question {
     std::vector<std::pair<std::string, Result<std::string>>> answers;  // by shard
 };
 
-void HandlerRun::query(const std::string& question, std::vector<std::pair<std::string, std::string>> parameters,
+void HandlerRun::query(const std::string& question,
+                       std::vector<std::pair<std::string, std::string>> parameters,
                        Callback<Result<std::string>> done) {
     const auto& known = traits().questions;
     if (std::ranges::find(known, question) == known.end()) {
-        return done(fail(ErrorCode::kNotFound, fmt::format("handler {} has no question '{}'; it has: {}", name(), question,
-                                                           known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")))));
+        return done(
+            fail(ErrorCode::kNotFound,
+                 fmt::format("handler {} has no question '{}'; it has: {}", name(), question,
+                             known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")))));
     }
     if (state_ != RunState::kRunning) {
-        return done(fail(ErrorCode::kUnavailable, fmt::format("handler {} is {}, ask again", name(), to_string(state_))));
+        return done(fail(ErrorCode::kUnavailable,
+                         fmt::format("handler {} is {}, ask again", name(), to_string(state_))));
     }
-    auto asked = std::make_shared<Question>(Question{question, std::move(parameters), std::move(done), 1, {}});
+    auto asked = std::make_shared<Question>(
+        Question{question, std::move(parameters), std::move(done), 1, {}});
     for (const auto& shard : shards_) {
         if (!shard) continue;
         ++asked->left;
-        shard->query(question, asked->parameters, [this, asked, of = shard->identity().shard](Result<std::string> answer) {
-            asked->answers.emplace_back(of, std::move(answer));
-            answered(asked);
-        });
+        shard->query(question, asked->parameters,
+                     [this, asked, of = shard->identity().shard](Result<std::string> answer) {
+                         asked->answers.emplace_back(of, std::move(answer));
+                         answered(asked);
+                     });
     }
     answered(asked);
 }
@@ -241,8 +270,10 @@ void HandlerRun::answered(const std::shared_ptr<Question>& question) {
     if (--question->left > 0) return;
     std::ranges::sort(question->answers, {}, [](const auto& answer) { return answer.first; });
     for (const auto& [shard, answer] : question->answers) {
-        // What one shard finds wrong with the question, all do; a shard that has gone is merely elsewhere.
-        if (!answer && answer.error().code != ErrorCode::kUnavailable) return question->done(answer.error());
+        // What one shard finds wrong with the question, all do; a shard that has gone is merely
+        // elsewhere.
+        if (!answer && answer.error().code != ErrorCode::kUnavailable)
+            return question->done(answer.error());
     }
     files_->post([this, question] { merge(question); });
 }
@@ -257,7 +288,8 @@ void HandlerRun::merge(const std::shared_ptr<Question>& question) {
     }
     auto merged = setup_.factory->merge(question->name, question->parameters, texts);
     if (merged) {
-        const boost::json::object shards{{"answered", std::move(here)}, {"elsewhere", std::move(elsewhere)}};
+        const boost::json::object shards{{"answered", std::move(here)},
+                                         {"elsewhere", std::move(elsewhere)}};
         merged = with_shards(std::move(*merged), boost::json::serialize(shards));
     }
     surroundings_.runtime.loop().post([question, merged] { question->done(merged); });

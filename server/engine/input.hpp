@@ -1,4 +1,5 @@
-// Input: one thing a shard's handler is called for (a record, a timer, the response to a call) with what has become of it so far.
+// Input: one thing a shard's handler is called for (a record, a timer, the response to a call) with
+// what has become of it so far.
 //
 // Thread rule: the shard's strand. Ownership: its lane, then the batch in which it is resolved.
 #pragma once
@@ -62,7 +63,8 @@ struct Input {
 
     const TopicPartition& origin() const { return batch->batch->origin; }
     bool runnable() const {
-        return state == InputState::kReady || state == InputState::kCompleted || state == InputState::kDeadLettered;
+        return state == InputState::kReady || state == InputState::kCompleted ||
+               state == InputState::kDeadLettered;
     }
 };
 

@@ -93,7 +93,8 @@ void Lanes::remove_if(const std::function<bool(const Input&)>& predicate) {
 
 void Lanes::for_each(const std::function<void(Input&)>& visit) {
     for (auto& [key, lane] : lanes_) {
-        for (Input* input = lane.head.get(); input != nullptr; input = input->behind.get()) visit(*input);
+        for (Input* input = lane.head.get(); input != nullptr; input = input->behind.get())
+            visit(*input);
     }
 }
 

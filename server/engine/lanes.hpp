@@ -1,6 +1,8 @@
-// Lanes: the inputs of a shard, those of one key behind one another, so that a failing input holds its own key and nobody else's.
+// Lanes: the inputs of a shard, those of one key behind one another, so that a failing input holds
+// its own key and nobody else's.
 //
-// A lane whose first input can run stands in the ready queue; lanes take turns. Thread rule: the shard's strand.
+// A lane whose first input can run stands in the ready queue; lanes take turns. Thread rule: the
+// shard's strand.
 #pragma once
 
 #include <cstddef>
@@ -48,7 +50,9 @@ public:
 private:
     struct KeyHash {
         using is_transparent = void;
-        std::size_t operator()(std::string_view key) const noexcept { return std::hash<std::string_view>{}(key); }
+        std::size_t operator()(std::string_view key) const noexcept {
+            return std::hash<std::string_view>{}(key);
+        }
     };
     Lane& lane_of(std::string_view key);
     void queue(Lane& lane);

@@ -6,7 +6,8 @@
 
 namespace millrace::engine {
 
-OffsetTracker::OffsetTracker(Offset watermark, std::vector<OffsetInterval> intervals) : watermark_(watermark) {
+OffsetTracker::OffsetTracker(Offset watermark, std::vector<OffsetInterval> intervals)
+    : watermark_(watermark) {
     for (const auto& interval : intervals) resolved_.emplace(interval.first, interval.last);
 }
 
@@ -64,8 +65,9 @@ OffsetTracker::Changes OffsetTracker::take_changes() {
 }
 
 std::deque<OffsetTracker::Entry>::iterator OffsetTracker::locate(Offset offset) {
-    auto entry = std::lower_bound(received_.begin(), received_.end(), offset,
-                                  [](const Entry& candidate, Offset wanted) { return candidate.offset < wanted; });
+    auto entry = std::lower_bound(
+        received_.begin(), received_.end(), offset,
+        [](const Entry& candidate, Offset wanted) { return candidate.offset < wanted; });
     return entry != received_.end() && entry->offset == offset ? entry : received_.end();
 }
 
@@ -102,7 +104,8 @@ void OffsetTracker::advance() {
         moved_ = true;
     }
     // What the watermark has passed is in the state file by the watermark alone.
-    while (!resolved_.empty() && resolved_.begin()->second < watermark_) remove_interval(resolved_.begin());
+    while (!resolved_.empty() && resolved_.begin()->second < watermark_)
+        remove_interval(resolved_.begin());
 }
 
 void OffsetTracker::remove_interval(std::map<Offset, Offset>::iterator interval) {

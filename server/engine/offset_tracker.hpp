@@ -1,10 +1,13 @@
-// OffsetTracker: the watermark of one origin partition in one shard, and the resolved intervals above it.
+// OffsetTracker: the watermark of one origin partition in one shard, and the resolved intervals
+// above it.
 //
-// The watermark is the first unresolved of the offsets the shard *received*: other shards get the rest, so gaps are fine. What is
-// resolved above it is kept as intervals over received offsets, so that a redelivered record that was applied is recognised
-// exactly. Intervals and watermark are what the state file holds; `take_changes` says what to write since the last time.
+// The watermark is the first unresolved of the offsets the shard *received*: other shards get the
+// rest, so gaps are fine. What is resolved above it is kept as intervals over received offsets, so
+// that a redelivered record that was applied is recognised exactly. Intervals and watermark are
+// what the state file holds; `take_changes` says what to write since the last time.
 //
-// Thread rule: the shard's strand. Invariants are asserted: offsets arrive in ascending order, each is resolved once.
+// Thread rule: the shard's strand. Invariants are asserted: offsets arrive in ascending order, each
+// is resolved once.
 #pragma once
 
 #include <cstddef>
@@ -67,10 +70,10 @@ private:
 
     Offset watermark_{0};
     bool moved_ = false;
-    std::deque<Entry> received_;           // from the watermark on
+    std::deque<Entry> received_;  // from the watermark on
     std::size_t open_ = 0;
-    std::map<Offset, Offset> resolved_;    // first -> last, above the watermark
-    std::map<Offset, bool> touched_;       // first -> still there
+    std::map<Offset, Offset> resolved_;  // first -> last, above the watermark
+    std::map<Offset, bool> touched_;     // first -> still there
 };
 
 }  // namespace millrace::engine

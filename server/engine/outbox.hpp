@@ -1,10 +1,12 @@
-// EventSender and CallSender: what a shard's outbox holds goes out after it is durable, in order, and is removed when confirmed.
+// EventSender and CallSender: what a shard's outbox holds goes out after it is durable, in order,
+// and is removed when confirmed.
 //
-// Events go to the transport (acks=all), one batch at a time, so that the events of one key keep their order. Calls go to the HTTP client, a
-// few at a time; what may pass (no answer, 408, 425, 429, 5xx) is tried again until `call_retry_for`, then the handler gets the last answer.
+// Events go to the transport (acks=all), one batch at a time, so that the events of one key keep
+// their order. Calls go to the HTTP client, a few at a time; what may pass (no answer, 408, 425,
+// 429, 5xx) is tried again until `call_retry_for`, then the handler gets the last answer.
 //
-// Thread rule: the shard's strand. Ownership: of one shard; an answer that comes after it is dropped. Errors: what is
-// away is tried again with backoff, and said to be held.
+// Thread rule: the shard's strand. Ownership: of one shard; an answer that comes after it is
+// dropped. Errors: what is away is tried again with backoff, and said to be held.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +35,8 @@ struct OutboxSurroundings {
     Transport& transport;
     HttpCaller& http;
     std::shared_ptr<Strand> strand;
-    std::weak_ptr<void> shard;           // the owner: an answer that finds it gone is dropped
-    std::function<void()> confirmed;     // something can be removed
+    std::weak_ptr<void> shard;        // the owner: an answer that finds it gone is dropped
+    std::function<void()> confirmed;  // something can be removed
     std::function<void(const std::string& what, const std::string& reason)> held;
     std::function<void(OutboxCall, HttpAnswer)> responded;
 };

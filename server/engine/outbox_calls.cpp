@@ -6,7 +6,8 @@ namespace {
 
 // What may be different next time.
 bool may_pass(int status) {
-    return status == 0 || status == 408 || status == 425 || status == 429 || (status >= 500 && status <= 599);
+    return status == 0 || status == 408 || status == 425 || status == 429 ||
+           (status >= 500 && status <= 599);
 }
 
 }  // namespace
@@ -43,27 +44,31 @@ void CallSender::start(OutboxCall call) {
     ++call.tries;
     tries_[call.sequence] = call.tries;
     surroundings_.confirmed();
-    HttpCall request{call.method, call.url, call.headers, call.body, surroundings_.section.call_timeout};
+    HttpCall request{call.method, call.url, call.headers, call.body,
+                     surroundings_.section.call_timeout};
     request.headers.emplace_back("Idempotency-Key", call.idempotency_key);
-    auto answer = [this, shard = surroundings_.shard, strand = surroundings_.strand, call = std::move(call)](HttpAnswer got) {
+    auto answer = [this, shard = surroundings_.shard, strand = surroundings_.strand,
+                   call = std::move(call)](HttpAnswer got) {
         strand->post([this, shard, call, got = std::move(got)] {
             const auto alive = shard.lock();
             if (alive && !stopped_) answered(call, got);
         });
     };
-    surroundings_.runtime.loop().post(
-        [&http = surroundings_.http, request = std::move(request), answer = std::move(answer)]() mutable {
-            http.call(std::move(request), std::move(answer));
-        });
+    surroundings_.runtime.loop().post([&http = surroundings_.http, request = std::move(request),
+                                       answer = std::move(answer)]() mutable {
+        http.call(std::move(request), std::move(answer));
+    });
 }
 
 void CallSender::answered(OutboxCall call, HttpAnswer answer) {
     Runtime& runtime = surroundings_.runtime;
-    const auto delay = std::max(backoff(kOutsideRetry, call.tries, runtime.random()), answer.retry_after.value_or(milliseconds(0)));
-    const bool in_time = runtime.clock().now() + delay < call.created + surroundings_.section.call_retry_for;
+    const auto delay = std::max(backoff(kOutsideRetry, call.tries, runtime.random()),
+                                answer.retry_after.value_or(milliseconds(0)));
+    const bool in_time =
+        runtime.clock().now() + delay < call.created + surroundings_.section.call_retry_for;
     if (may_pass(answer.status) && in_time) {
-        log::debug("engine", "{}: {} {} answered {}, again in {} ms", surroundings_.section.name, call.method, call.url,
-                   answer.status, delay.count());
+        log::debug("engine", "{}: {} {} answered {}, again in {} ms", surroundings_.section.name,
+                   call.method, call.url, answer.status, delay.count());
         return retry_later(std::move(call), delay);
     }
     on_the_way_.erase(call.sequence);

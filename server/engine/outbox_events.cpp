@@ -32,7 +32,9 @@ void EventSender::send_up_to(std::int64_t sequence) {
     send();
 }
 
-std::vector<EventSender::Confirmed> EventSender::take_confirmed() { return std::exchange(confirmed_, {}); }
+std::vector<EventSender::Confirmed> EventSender::take_confirmed() {
+    return std::exchange(confirmed_, {});
+}
 
 std::optional<Offset> EventSender::lowest_unsent(const TopicPartition& origin) const {
     const auto found = unsent_.find(origin);
@@ -59,9 +61,10 @@ void EventSender::send() {
 OutgoingRecord EventSender::record_of(const OutboxEvent& event) const {
     if (const auto refused = refused_.find(event.sequence); refused != refused_.end()) {
         const auto letters = surroundings_.dead_letters.find(event.from.origin.topic);
-        return make_dead_letter(event, refused->second, surroundings_.runtime.clock().now(),
-                                {letters == surroundings_.dead_letters.end() ? event.topic + "-dlq" : letters->second,
-                                 surroundings_.section.name, surroundings_.group});
+        return make_dead_letter(
+            event, refused->second, surroundings_.runtime.clock().now(),
+            {letters == surroundings_.dead_letters.end() ? event.topic + "-dlq" : letters->second,
+             surroundings_.section.name, surroundings_.group});
     }
     OutgoingRecord record;
     record.topic = event.topic;
@@ -77,15 +80,17 @@ void EventSender::publish() {
     std::vector<OutgoingRecord> records;
     records.reserve(to_send_.size());
     for (const auto& event : to_send_) records.push_back(record_of(event));
-    auto answer = [this, shard = surroundings_.shard, strand = surroundings_.strand](std::vector<Result<RecordPosition>> results) {
+    auto answer = [this, shard = surroundings_.shard,
+                   strand = surroundings_.strand](std::vector<Result<RecordPosition>> results) {
         strand->post([this, shard, results = std::move(results)] {
             if (const auto alive = shard.lock()) sent(results);
         });
     };
-    surroundings_.runtime.loop().post(
-        [&transport = surroundings_.transport, records = std::move(records), answer = std::move(answer)]() mutable {
-            transport.publish(std::move(records), Origin::kInternal, std::move(answer));
-        });
+    surroundings_.runtime.loop().post([&transport = surroundings_.transport,
+                                       records = std::move(records),
+                                       answer = std::move(answer)]() mutable {
+        transport.publish(std::move(records), Origin::kInternal, std::move(answer));
+    });
 }
 
 void EventSender::sent(const std::vector<Result<RecordPosition>>& results) {
@@ -97,8 +102,10 @@ void EventSender::sent(const std::vector<Result<RecordPosition>>& results) {
             confirm(to_send_[i]);
             continue;
         }
-        if (is_permanent(results[i].error()) && !refused_.contains(to_send_[i].sequence)) refuse(to_send_[i], results[i].error());
-        trouble = fmt::format("{} cannot be written: {}", to_send_[i].topic, results[i].error().message);
+        if (is_permanent(results[i].error()) && !refused_.contains(to_send_[i].sequence))
+            refuse(to_send_[i], results[i].error());
+        trouble =
+            fmt::format("{} cannot be written: {}", to_send_[i].topic, results[i].error().message);
         left.push_back(std::move(to_send_[i]));
     }
     to_send_ = std::move(left);
@@ -108,15 +115,18 @@ void EventSender::sent(const std::vector<Result<RecordPosition>>& results) {
         failures_ = 0;
         return send();
     }
-    retry_ = surroundings_.strand->after(backoff(kOutsideRetry, ++failures_, surroundings_.runtime.random()), [this] {
-        retry_.reset();
-        send();
-    });
+    retry_ = surroundings_.strand->after(
+        backoff(kOutsideRetry, ++failures_, surroundings_.runtime.random()), [this] {
+            retry_.reset();
+            send();
+        });
 }
 
 void EventSender::refuse(OutboxEvent event, const Error& error) {
-    log::error("engine", "{}: event {} for {} is refused for good and becomes a dead letter of {}: {}", surroundings_.section.name,
-               event.event_id, event.topic, event.from.origin.topic, error.message);
+    log::error("engine",
+               "{}: event {} for {} is refused for good and becomes a dead letter of {}: {}",
+               surroundings_.section.name, event.event_id, event.topic, event.from.origin.topic,
+               error.message);
     refused_[event.sequence] = error.message;
 }
 
@@ -125,7 +135,8 @@ void EventSender::confirm(const OutboxEvent& event) {
     refused_.erase(event.sequence);
     if (event.from.offset.value < 0) return;
     auto& offsets = unsent_[event.from.origin];
-    if (const auto found = offsets.find(event.from.offset); found != offsets.end()) offsets.erase(found);
+    if (const auto found = offsets.find(event.from.offset); found != offsets.end())
+        offsets.erase(found);
 }
 
 }  // namespace millrace::engine

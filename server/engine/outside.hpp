@@ -1,5 +1,6 @@
-// What the engine needs from the floors above it: somewhere to push to, and something that makes HTTP requests. Both are
-// passed in, so that the engine knows neither sockets nor Beast and a simulation can play them.
+// What the engine needs from the floors above it: somewhere to push to, and something that makes
+// HTTP requests. Both are passed in, so that the engine knows neither sockets nor Beast and a
+// simulation can play them.
 #pragma once
 
 #include <functional>
@@ -23,7 +24,8 @@ struct PushMessage {
     std::string data;  // JSON: the event as published
 };
 
-// The gateway's hub. Every method may be called from any thread and only posts. For one partition the calls come in order.
+// The gateway's hub. Every method may be called from any thread and only posts. For one partition
+// the calls come in order.
 class PushSink {
 public:
     virtual ~PushSink() = default;

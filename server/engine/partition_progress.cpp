@@ -4,7 +4,8 @@
 
 namespace millrace::engine {
 
-void PartitionProgress::dispatched(Offset end, Timestamp first_record, const std::vector<Dispatch>& parts) {
+void PartitionProgress::dispatched(Offset end, Timestamp first_record,
+                                   const std::vector<Dispatch>& parts) {
     for (const auto& part : parts) feeds_[part.shard].on_the_way.push_back(part);
     end_ = std::max(end_, end);
     ages_.push_back({end, first_record});
@@ -18,7 +19,8 @@ void PartitionProgress::reached_end(Offset end) {
 
 void PartitionProgress::reported(const ShardReport& report) {
     Feed& feed = feeds_[report.shard];
-    while (!feed.on_the_way.empty() && feed.on_the_way.front().sequence <= report.received_sequence) {
+    while (!feed.on_the_way.empty() &&
+           feed.on_the_way.front().sequence <= report.received_sequence) {
         feed.on_the_way.pop_front();
     }
     feed.lowest_unresolved = report.lowest_unresolved;

@@ -1,8 +1,10 @@
-// PartitionProgress: how far one handler has come on one partition, over all the shards that the partition feeds.
+// PartitionProgress: how far one handler has come on one partition, over all the shards that the
+// partition feeds.
 //
-// The position is the lowest offset that some shard has not resolved durably, else the end of what was handed out. The published
-// position (the group's offset) also waits for events in the outbox. Sub-batches on their way to a shard count as unresolved: each
-// has a sequence number, and a shard's report says up to which one it has received.
+// The position is the lowest offset that some shard has not resolved durably, else the end of what
+// was handed out. The published position (the group's offset) also waits for events in the outbox.
+// Sub-batches on their way to a shard count as unresolved: each has a sequence number, and a
+// shard's report says up to which one it has received.
 //
 // Thread rule: the loop thread.
 #pragma once
@@ -20,9 +22,9 @@ namespace millrace::engine {
 // What a shard says of one origin partition after a durable commit.
 struct ShardReport {
     std::size_t shard = 0;
-    std::uint64_t received_sequence = 0;       // of the last sub-batch of this partition that arrived
-    std::optional<Offset> lowest_unresolved;   // of what arrived
-    std::optional<Offset> lowest_unsent;       // of records whose outbox events are not confirmed
+    std::uint64_t received_sequence = 0;  // of the last sub-batch of this partition that arrived
+    std::optional<Offset> lowest_unresolved;  // of what arrived
+    std::optional<Offset> lowest_unsent;      // of records whose outbox events are not confirmed
 };
 
 class PartitionProgress {

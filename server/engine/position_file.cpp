@@ -2,13 +2,15 @@
 
 namespace millrace::engine {
 
-Result<std::unique_ptr<PositionFile>> PositionFile::open(const std::string& path, const std::string& vfs) {
+Result<std::unique_ptr<PositionFile>> PositionFile::open(const std::string& path,
+                                                         const std::string& vfs) {
     sqlite::OpenOptions options;
     options.vfs = vfs;
     auto database = sqlite::Database::open(path, options);
     if (!database) return database.error();
     auto made = (*database)->execute(
-        "CREATE TABLE IF NOT EXISTS _positions(topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,"
+        "CREATE TABLE IF NOT EXISTS _positions(topic TEXT NOT NULL, partition INTEGER NOT NULL, "
+        "position INTEGER NOT NULL,"
         " PRIMARY KEY(topic, partition)) WITHOUT ROWID;"
         "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
         "INSERT OR IGNORE INTO _meta VALUES('host_version', '1');");
@@ -24,7 +26,8 @@ Result<std::map<TopicPartition, Offset>> PositionFile::positions() {
         auto row = query->step();
         if (!row) return row.error();
         if (!*row) return positions;
-        positions[{std::string(query->text(0)), {static_cast<std::int32_t>(query->integer(1))}}] = Offset{query->integer(2)};
+        positions[{std::string(query->text(0)), {static_cast<std::int32_t>(query->integer(1))}}] =
+            Offset{query->integer(2)};
     }
 }
 

@@ -1,7 +1,9 @@
-// PositionFile: how far one handler has durably come on each partition, and what its state was made with. The authority on where
-// reading begins after a restart; the group's offset is a published copy.
+// PositionFile: how far one handler has durably come on each partition, and what its state was made
+// with. The authority on where reading begins after a restart; the group's offset is a published
+// copy.
 //
-// Written behind the shards' commits (reading a little again is harmless), and made durable before the group's offset is. Thread rule: one strand. Errors: the disk's.
+// Written behind the shards' commits (reading a little again is harmless), and made durable before
+// the group's offset is. Thread rule: one strand. Errors: the disk's.
 #pragma once
 
 #include <map>
@@ -16,7 +18,8 @@ namespace millrace::engine {
 
 class PositionFile {
 public:
-    [[nodiscard]] static Result<std::unique_ptr<PositionFile>> open(const std::string& path, const std::string& vfs);
+    [[nodiscard]] static Result<std::unique_ptr<PositionFile>> open(const std::string& path,
+                                                                    const std::string& vfs);
 
     [[nodiscard]] Result<std::map<TopicPartition, Offset>> positions();
     [[nodiscard]] Result<void> save(const std::map<TopicPartition, Offset>& positions);
@@ -25,7 +28,8 @@ public:
     [[nodiscard]] Result<int> shards(int configured);
 
 private:
-    explicit PositionFile(std::unique_ptr<sqlite::Database> database) : database_(std::move(database)) {}
+    explicit PositionFile(std::unique_ptr<sqlite::Database> database)
+        : database_(std::move(database)) {}
     std::unique_ptr<sqlite::Database> database_;
 };
 

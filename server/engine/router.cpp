@@ -12,7 +12,9 @@ std::string_view lane_of(const DecodedEvent& event, bool raw, std::string_view p
     return partition_lane;
 }
 
-std::string partition_lane(const TopicPartition& origin) { return "partition " + to_string(origin); }
+std::string partition_lane(const TopicPartition& origin) {
+    return "partition " + to_string(origin);
+}
 
 std::vector<Part> split_by_lane(const DecodedBatch& batch, std::size_t shards, bool raw) {
     const std::string fallback = partition_lane(batch.batch->origin);

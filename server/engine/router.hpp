@@ -1,7 +1,8 @@
 // Router: which shard a record goes to, and which lane inside it.
 //
-// Lane: the envelope's user, else the record's key, else the partition; of raw input the key, else the partition. Shard of a handler with
-// state per user: murmur2(lane) mod N, whatever topic and partition the record came from. Pure functions; any thread.
+// Lane: the envelope's user, else the record's key, else the partition; of raw input the key, else
+// the partition. Shard of a handler with state per user: murmur2(lane) mod N, whatever topic and
+// partition the record came from. Pure functions; any thread.
 #pragma once
 
 #include <cstddef>

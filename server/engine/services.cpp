@@ -16,9 +16,12 @@ bool is_metric_name(std::string_view name) {
     });
 }
 
-bool is_disk_fault(const Error& error) { return error.code == ErrorCode::kFull || error.code == ErrorCode::kIo; }
+bool is_disk_fault(const Error& error) {
+    return error.code == ErrorCode::kFull || error.code == ErrorCode::kIo;
+}
 
-// Statements of different trust are prepared under different rules, and must not stand in for each other.
+// Statements of different trust are prepared under different rules, and must not stand in for each
+// other.
 std::string cache_key(sqlite::Trust trust, std::string_view sql) {
     std::string key(1, static_cast<char>('0' + static_cast<int>(trust)));
     return key.append(sql);
@@ -46,23 +49,32 @@ void Services::count(std::string_view metric, double amount) {
     auto found = counters_.find(metric);
     if (found == counters_.end()) {
         if (!is_metric_name(metric) || counters_.size() >= kMaxCounters || amount < 0) return;
-        auto counter = setup_.metrics.counter(fmt::format("millrace_plugin_{}_total", metric), "Counted by a plugin",
-                                              {{"handler", setup_.handler}});
+        auto counter = setup_.metrics.counter(fmt::format("millrace_plugin_{}_total", metric),
+                                              "Counted by a plugin", {{"handler", setup_.handler}});
         found = counters_.emplace(metric, std::move(counter)).first;
     }
     found->second->add(amount);
 }
 
 Result<void> Services::permit(std::string_view service, bool effect) {
-    if (!in_call_) return fail(ErrorCode::kDenied, fmt::format("{}: only during a callback", service));
-    if (state_ == nullptr) return fail(ErrorCode::kDenied, fmt::format("{}: the handler declares state none", service));
-    if (effect && !context_.effects) return fail(ErrorCode::kDenied, fmt::format("{}: a question only reads", service));
+    if (!in_call_)
+        return fail(ErrorCode::kDenied, fmt::format("{}: only during a callback", service));
+    if (state_ == nullptr)
+        return fail(ErrorCode::kDenied,
+                    fmt::format("{}: the handler declares state none", service));
+    if (effect && !context_.effects)
+        return fail(ErrorCode::kDenied, fmt::format("{}: a question only reads", service));
     if (effects_.transaction_lost) {
-        return fail(ErrorCode::kConflict, fmt::format("{}: an earlier statement of this callback took the transaction away", service));
+        return fail(
+            ErrorCode::kConflict,
+            fmt::format("{}: an earlier statement of this callback took the transaction away",
+                        service));
     }
     if (setup_.clock.monotonic() > context_.deadline) {
         effects_.refused_late = true;
-        return fail(ErrorCode::kTimeout, fmt::format("{}: the callback is over its time (`timeout` of the handler)", service));
+        return fail(
+            ErrorCode::kTimeout,
+            fmt::format("{}: the callback is over its time (`timeout` of the handler)", service));
     }
     return {};
 }
@@ -72,7 +84,8 @@ Error Services::note(Error error) {
     return error;
 }
 
-Result<std::int64_t> Services::exec(std::string_view sql, std::span<const sqlite::Value> parameters, const RowCallback& row) {
+Result<std::int64_t> Services::exec(std::string_view sql, std::span<const sqlite::Value> parameters,
+                                    const RowCallback& row) {
     auto permitted = permit("exec", false);
     if (!permitted) return permitted.error();
     auto statement = take_statement(sql);
@@ -103,8 +116,11 @@ void Services::keep_statement(std::string_view sql, sqlite::Statement statement)
     statements_[cache_key(context_.trust, sql)] = std::move(statement);
 }
 
-Result<std::int64_t> Services::run(sqlite::Statement& statement, std::span<const sqlite::Value> parameters, const RowCallback& row) {
-    for (std::size_t i = 0; i < parameters.size(); ++i) statement.bind_value(static_cast<int>(i) + 1, parameters[i]);
+Result<std::int64_t> Services::run(sqlite::Statement& statement,
+                                   std::span<const sqlite::Value> parameters,
+                                   const RowCallback& row) {
+    for (std::size_t i = 0; i < parameters.size(); ++i)
+        statement.bind_value(static_cast<int>(i) + 1, parameters[i]);
     const auto before = state_->database().total_changes();
     for (;;) {
         auto there = statement.step();
@@ -127,7 +143,9 @@ Result<std::string> Services::publish(const PublishRequest& request) {
     auto canonical = canonical_event(request.event, event.event_id, now());
     if (!canonical) return canonical.error();
     auto valid = setup_.check_event(request.topic, *canonical);
-    if (!valid) return fail(valid.error().code, fmt::format("publish to {}: {}", request.topic, valid.error().message));
+    if (!valid)
+        return fail(valid.error().code,
+                    fmt::format("publish to {}: {}", request.topic, valid.error().message));
     event.topic = request.topic;
     event.key = request.key;
     event.value = std::move(*canonical);
@@ -146,7 +164,8 @@ Result<void> Services::call(const CallRequest& request) {
     auto permitted = permit("call", true);
     if (!permitted) return permitted.error();
     if (!request.url.starts_with("http://") && !request.url.starts_with("https://")) {
-        return fail(ErrorCode::kInvalid, fmt::format("call: '{}' is not an http:// or https:// address", request.url));
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("call: '{}' is not an http:// or https:// address", request.url));
     }
     OutboxCall call;
     call.id = request.id;
@@ -166,10 +185,12 @@ Result<void> Services::call(const CallRequest& request) {
     return {};
 }
 
-Result<void> Services::set_timer(std::string_view id, std::string_view key, Timestamp due, std::string_view payload) {
+Result<void> Services::set_timer(std::string_view id, std::string_view key, Timestamp due,
+                                 std::string_view payload) {
     auto permitted = permit("set_timer", true);
     if (!permitted) return permitted.error();
-    TimerRow timer{std::string(id), std::string(key), due, std::string(payload), 0, context_.from.origin.topic};
+    TimerRow timer{std::string(id),           std::string(key), due, std::string(payload), 0,
+                   context_.from.origin.topic};
     auto set = state_->set_timer(timer);
     if (!set) return note(set.error());
     effects_.timers = true;
@@ -187,13 +208,16 @@ Result<bool> Services::cancel_timer(std::string_view id) {
 }
 
 Result<void> Services::push(const PushRequest& request) {
-    if (!in_call_ || !context_.effects) return fail(ErrorCode::kDenied, "push: only while handling an event");
+    if (!in_call_ || !context_.effects)
+        return fail(ErrorCode::kDenied, "push: only while handling an event");
     if (!setup_.may_push) {
-        return fail(ErrorCode::kDenied, "push: only a broadcast handler reaches screens directly; publish to their topic instead");
+        return fail(ErrorCode::kDenied,
+                    "push: only a broadcast handler reaches screens directly; publish to their "
+                    "topic instead");
     }
-    setup_.push.push({std::string(request.user), request.origin, request.offset, request.record_timestamp,
-                      std::string(request.event_id), request.event_time, std::string(request.event_type),
-                      std::string(request.data)});
+    setup_.push.push({std::string(request.user), request.origin, request.offset,
+                      request.record_timestamp, std::string(request.event_id), request.event_time,
+                      std::string(request.event_type), std::string(request.data)});
     return {};
 }
 

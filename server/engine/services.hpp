@@ -1,8 +1,8 @@
 // Services: what a handler may ask of its shard, during a call and inside the shard's transaction.
 //
-// Thread rule: the shard's strand; `complete` and `log` from any thread. Ownership: lives as long as its shard. What a call made is
-// gathered here and taken by the shard when the call has ended (`end_call`). Errors: Result; a disk that failed is noted apart, because then
-// nobody is to blame.
+// Thread rule: the shard's strand; `complete` and `log` from any thread. Ownership: lives as long
+// as its shard. What a call made is gathered here and taken by the shard when the call has ended
+// (`end_call`). Errors: Result; a disk that failed is noted apart, because then nobody is to blame.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ struct CallEffects {
     std::vector<EffectOrigin> events;
     bool calls = false;
     bool timers = false;
-    bool wrote = false;       // changed anything at all
+    bool wrote = false;  // changed anything at all
     bool disk_failed = false;
     bool transaction_lost = false;
     bool refused_late = false;  // a service was refused because the time was over
@@ -68,20 +68,25 @@ public:
     Timestamp now() const override { return setup_.clock.now(); }
     void log(log::Level level, std::string_view message) override;
     void count(std::string_view metric, double amount) override;
-    Result<std::int64_t> exec(std::string_view sql, std::span<const sqlite::Value> parameters, const RowCallback& row) override;
+    Result<std::int64_t> exec(std::string_view sql, std::span<const sqlite::Value> parameters,
+                              const RowCallback& row) override;
     Result<std::string> publish(const PublishRequest& request) override;
     Result<void> call(const CallRequest& request) override;
-    Result<void> set_timer(std::string_view id, std::string_view key, Timestamp due, std::string_view payload) override;
+    Result<void> set_timer(std::string_view id, std::string_view key, Timestamp due,
+                           std::string_view payload) override;
     Result<bool> cancel_timer(std::string_view id) override;
     Result<void> push(const PushRequest& request) override;
-    void complete(CompletionToken token, std::string payload) override { setup_.complete(token, std::move(payload)); }
+    void complete(CompletionToken token, std::string payload) override {
+        setup_.complete(token, std::move(payload));
+    }
     Result<void> origins(const std::function<void(const OriginCounts&)>& each) override;
 
 private:
     Result<void> permit(std::string_view service, bool effect);
     Result<sqlite::Statement> take_statement(std::string_view sql);
     void keep_statement(std::string_view sql, sqlite::Statement statement);
-    Result<std::int64_t> run(sqlite::Statement& statement, std::span<const sqlite::Value> parameters, const RowCallback& row);
+    Result<std::int64_t> run(sqlite::Statement& statement,
+                             std::span<const sqlite::Value> parameters, const RowCallback& row);
     std::string next_effect_id();
     Error note(Error error);
 

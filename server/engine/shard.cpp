@@ -24,15 +24,16 @@ void Shard::open(std::function<void(Result<void>)> done) {
 }
 
 Result<void> Shard::open_now() {
-    services_ = std::make_unique<Services>(ServicesSetup{
-        setup_.identity.handler, setup_.identity.shard, broadcast_, setup_.runtime.clock(), setup_.registry, setup_.push,
-        setup_.check_event,
-        [weak = weak_from_this(), strand = setup_.strand](CompletionToken token, std::string payload) {
-            strand->post([weak, token, payload = std::move(payload)] {
-                if (const auto self = weak.lock()) self->completed(token, payload);
-            });
-        },
-        origins_});
+    services_ = std::make_unique<Services>(
+        ServicesSetup{setup_.identity.handler, setup_.identity.shard, broadcast_,
+                      setup_.runtime.clock(), setup_.registry, setup_.push, setup_.check_event,
+                      [weak = weak_from_this(), strand = setup_.strand](CompletionToken token,
+                                                                        std::string payload) {
+                          strand->post([weak, token, payload = std::move(payload)] {
+                              if (const auto self = weak.lock()) self->completed(token, payload);
+                          });
+                      },
+                      origins_});
     if (stateful_) {
         auto file = StateFile::open(setup_.path, setup_.vfs);
         if (!file) return file.error();
@@ -52,8 +53,10 @@ Result<void> Shard::migrate() {
     if (!stored) return stored.error();
     const auto from = static_cast<std::uint32_t>(std::stoul(stored->value_or("0")));
     if (from > traits.state_version) {
-        return fail(ErrorCode::kConflict, fmt::format("{}: written by a newer version of the plugin {} (state {}, this one has {}): use that one",
-                                                      setup_.path, traits.plugin, from, traits.state_version));
+        return fail(ErrorCode::kConflict,
+                    fmt::format("{}: written by a newer version of the plugin {} (state {}, this "
+                                "one has {}): use that one",
+                                setup_.path, traits.plugin, from, traits.state_version));
     }
     if (from == traits.state_version) return {};
     auto done = state_->begin();
@@ -66,9 +69,12 @@ Result<void> Shard::migrate() {
     services_->drop_statements();
     if (done) {
         auto bare = state_->tables_without_primary_key();
-        if (!bare) done = bare.error();
+        if (!bare)
+            done = bare.error();
         else if (!bare->empty())
-            done = fail(ErrorCode::kInvalid, fmt::format("plugin {}: its table {} needs a PRIMARY KEY", traits.plugin, bare->front()));
+            done =
+                fail(ErrorCode::kInvalid, fmt::format("plugin {}: its table {} needs a PRIMARY KEY",
+                                                      traits.plugin, bare->front()));
     }
     if (done) done = state_->set_meta("plugin_version", std::to_string(traits.state_version));
     if (done) done = state_->commit();
@@ -81,12 +87,23 @@ Result<void> Shard::load() {
     if (!origins) return origins.error();
     origins_ = std::move(*origins);
     OutboxSurroundings surroundings{
-        setup_.section, setup_.dead_letters, setup_.group, setup_.runtime, setup_.transport, setup_.http, setup_.strand,
-        weak_from_this(), [this] { schedule(); },
+        setup_.section,
+        setup_.dead_letters,
+        setup_.group,
+        setup_.runtime,
+        setup_.transport,
+        setup_.http,
+        setup_.strand,
+        weak_from_this(),
+        [this] { schedule(); },
         [this](const std::string& what, const std::string& reason) {
-            on_loop([index = setup_.index, what, reason](ShardOwner& owner) { owner.on_held(index, what, reason); });
+            on_loop([index = setup_.index, what, reason](ShardOwner& owner) {
+                owner.on_held(index, what, reason);
+            });
         },
-        [this](OutboxCall call, HttpAnswer answer) { responded(std::move(call), std::move(answer)); }};
+        [this](OutboxCall call, HttpAnswer answer) {
+            responded(std::move(call), std::move(answer));
+        }};
     events_ = std::make_unique<EventSender>(surroundings, *state_);
     calls_ = std::make_unique<CallSender>(surroundings, *state_, setup_.section.max_calls);
     durable_sequence_ = state_->last_sequence();
@@ -112,7 +129,8 @@ void Shard::fail_shard(const Error& error) {
     if (failed_ || closed_) return;
     failed_ = true;
     if (state_) state_->roll_back();
-    on_loop([index = setup_.index, error](ShardOwner& owner) { owner.on_shard_failed(index, error); });
+    on_loop(
+        [index = setup_.index, error](ShardOwner& owner) { owner.on_shard_failed(index, error); });
 }
 
 void Shard::close(std::function<void()> done) {
@@ -155,14 +173,15 @@ void Shard::make_interruptible(sqlite::Database* database) {
 
 void Shard::query(std::string question, std::vector<std::pair<std::string, std::string>> parameters,
                   std::function<void(Result<std::string>)> done) {
-    setup_.strand->post([self = shared_from_this(), question = std::move(question), parameters = std::move(parameters),
-                         done = std::move(done)] {
+    setup_.strand->post([self = shared_from_this(), question = std::move(question),
+                         parameters = std::move(parameters), done = std::move(done)] {
         Result<std::string> answer = fail(ErrorCode::kUnavailable, "the shard is closed");
         if (self->instance_) {
             CallContext context;
             context.trust = sqlite::Trust::kPluginRead;
             context.effects = false;
-            context.deadline = self->setup_.runtime.clock().monotonic() + self->setup_.section.timeout;
+            context.deadline =
+                self->setup_.runtime.clock().monotonic() + self->setup_.section.timeout;
             self->services_->begin_call(std::move(context));
             self->gauges_.call_started_ns = self->setup_.runtime.clock().monotonic().count();
             answer = self->instance_->on_query(question, parameters);
@@ -175,14 +194,16 @@ void Shard::query(std::string question, std::vector<std::pair<std::string, std::
 
 void Shard::drain(std::function<void()> done) {
     setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
-        self->drained_.emplace_back([self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
+        self->drained_.emplace_back(
+            [self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
         self->check_drained();
     });
 }
 
 void Shard::check_drained() {
     if (drained_.empty() || syncing_) return;
-    const bool busy = lanes_.any_ready() || scheduled_ || !committed_.empty() || (events_ && !events_->idle());
+    const bool busy =
+        lanes_.any_ready() || scheduled_ || !committed_.empty() || (events_ && !events_->idle());
     if (busy && !failed_) return;
     for (const auto& done : std::exchange(drained_, {})) done();
 }

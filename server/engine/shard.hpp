@@ -1,11 +1,14 @@
-// Shard: a share of one handler's state: its instance, its strand, its state file, its lanes. The unit of order and of state.
+// Shard: a share of one handler's state: its instance, its strand, its state file, its lanes. The
+// unit of order and of state.
 //
-// Inputs wait in lanes. The shard runs what is ready, at most `max_batch` at a time, each in a savepoint, in one transaction with
-// positions, identities, timers and outbox; a sync thread makes the commit durable while the next batch runs, and what
-// the batch decided (positions, outbox) is released when the sync that covers it has ended.
+// Inputs wait in lanes. The shard runs what is ready, at most `max_batch` at a time, each in a
+// savepoint, in one transaction with positions, identities, timers and outbox; a sync thread makes
+// the commit durable while the next batch runs, and what the batch decided (positions, outbox) is
+// released when the sync that covers it has ended.
 //
-// Thread rule: the methods under "any thread" post to the strand; everything else runs on it. The owner is called on the loop thread.
-// Ownership: shared by its own tasks; `close` ends them. Errors: what the disk refuses ends the shard as a crash would
+// Thread rule: the methods under "any thread" post to the strand; everything else runs on it. The
+// owner is called on the loop thread. Ownership: shared by its own tasks; `close` ends them.
+// Errors: what the disk refuses ends the shard as a crash would
 // (`on_shard_failed`): the owner opens a new one, and nothing is lost or applied twice.
 #pragma once
 
@@ -146,12 +149,14 @@ private:
     void make_interruptible(sqlite::Database* database);
     template <class Call>
     void on_loop(Call call) {
-        setup_.runtime.loop().post([self = shared_from_this(), call = std::move(call)] { call(self->setup_.owner); });
+        setup_.runtime.loop().post(
+            [self = shared_from_this(), call = std::move(call)] { call(self->setup_.owner); });
     }
 
     // Records, timers and responses come in (shard_intake.cpp).
     void receive(const SubBatch& batch);
-    void add_record(const DecodedBatchPtr& batch, const DecodedEvent& event, std::string_view fallback);
+    void add_record(const DecodedBatchPtr& batch, const DecodedEvent& event,
+                    std::string_view fallback);
     OriginState& origin_state(const TopicPartition& origin);
     DedupeRing* ring_of(const std::string& topic);
     void arm_timers();
@@ -185,14 +190,16 @@ private:
     Step run(Input& input);
     Outcome call_instance(Input& input);
     CallContext context_for(const Input& input) const;
-    Step settle(Input& input, const Outcome& outcome, const CallEffects& effects, std::chrono::nanoseconds took);
+    Step settle(Input& input, const Outcome& outcome, const CallEffects& effects,
+                std::chrono::nanoseconds took);
     Step settle_success(Input& input, Verdict verdict, const CallEffects& effects);
     Result<void> remove_row(const Input& input);
     Step disk_failed(Input& input);
     void undo();
 
     // What waits (shard_waiting.cpp).
-    void fail_input(Input& input, Failure failure, bool transient, std::optional<milliseconds> retry_after);
+    void fail_input(Input& input, Failure failure, bool transient,
+                    std::optional<milliseconds> retry_after);
     void wait_and_retry(Input& input, milliseconds delay);
     void wait_for_completion(Input& input);
     void completed(CompletionToken token, std::string payload);

@@ -13,13 +13,15 @@ void Shard::schedule() {
     scheduled_ = true;
     setup_.strand->post([self = shared_from_this()] {
         self->scheduled_ = false;
-        if (!self->closed_ && !self->failed_ && !self->paused_ && self->has_work()) self->run_batch();
+        if (!self->closed_ && !self->failed_ && !self->paused_ && self->has_work())
+            self->run_batch();
         self->check_drained();
     });
 }
 
 bool Shard::has_work() const {
-    return (lanes_.any_ready() && !is_full()) || !touched_.empty() || (events_ && events_->has_confirmed()) || (calls_ && calls_->has_tries());
+    return (lanes_.any_ready() && !is_full()) || !touched_.empty() ||
+           (events_ && events_->has_confirmed()) || (calls_ && calls_->has_tries());
 }
 
 void Shard::run_batch() {
@@ -70,9 +72,11 @@ Result<void> Shard::save_batch(std::map<Verdict, std::size_t>& counts) {
     std::map<std::pair<std::string, Verdict>, std::size_t> per_topic;
     for (const auto& resolved : done_) {
         account(resolved, counts);
-        if (resolved.input->event != nullptr) ++per_topic[{resolved.input->origin().topic, resolved.verdict}];
+        if (resolved.input->event != nullptr)
+            ++per_topic[{resolved.input->origin().topic, resolved.verdict}];
     }
-    for (const auto& [which, records] : per_topic) setup_.metrics.count(which.first, which.second, records);
+    for (const auto& [which, records] : per_topic)
+        setup_.metrics.count(which.first, which.second, records);
     if (!state_) return {};
     for (const auto& origin : touched_) {
         auto saved = state_->save_origin(origin_state(origin));
@@ -115,7 +119,8 @@ Result<void> Shard::save_confirmed() {
     for (const auto& [sequence, from] : confirmed) {
         auto removed = state_->remove_event(sequence);
         if (!removed) return removed;
-        if (from.offset.value >= 0) touched_.insert(from.origin);  // its published position may move
+        if (from.offset.value >= 0)
+            touched_.insert(from.origin);  // its published position may move
     }
     for (const auto& [sequence, tries] : calls_->take_tries()) {
         auto saved = state_->save_call_tries(sequence, tries);
@@ -157,14 +162,17 @@ ShardRelease Shard::make_release() {
     return release;
 }
 
-// The transaction is gone: what had been done in it is undone and is run again, without the input whose fault it was.
+// The transaction is gone: what had been done in it is undone and is run again, without the input
+// whose fault it was.
 void Shard::replay_batch() {
     if (state_) state_->roll_back();
     for (auto& [topic, ring] : rings_) ring->roll_back();
     while (!done_.empty()) {
         Resolved& last = done_.back();
-        if (last.input->state == InputState::kReady && last.input->attempt > 0) --last.input->attempt;
-        if (last.input->timer) loaded_timers_.emplace(last.input->timer->id, last.input->timer->firing);
+        if (last.input->state == InputState::kReady && last.input->attempt > 0)
+            --last.input->attempt;
+        if (last.input->timer)
+            loaded_timers_.emplace(last.input->timer->id, last.input->timer->firing);
         lanes_.put_back(last.lane, std::move(last.input));
         done_.pop_back();
     }
@@ -182,9 +190,12 @@ void Shard::pause(const Error& why) {
     if (failed_) return;
     paused_ = true;
     const auto delay = backoff(kOutsideRetry, ++pauses_, setup_.runtime.random());
-    const std::string reason = fmt::format("shard {} pauses for {} ms: {}", setup_.identity.shard, delay.count(), why.message);
+    const std::string reason = fmt::format("shard {} pauses for {} ms: {}", setup_.identity.shard,
+                                           delay.count(), why.message);
     log::error("engine", "{}: {}", setup_.identity.handler, reason);
-    on_loop([index = setup_.index, reason](ShardOwner& owner) { owner.on_held(index, "disk", reason); });
+    on_loop([index = setup_.index, reason](ShardOwner& owner) {
+        owner.on_held(index, "disk", reason);
+    });
     pause_timer_ = setup_.strand->after(delay, [this] {
         paused_ = false;
         on_loop([index = setup_.index](ShardOwner& owner) { owner.on_held(index, "disk", ""); });
@@ -196,12 +207,13 @@ void Shard::start_sync() {
     if (syncing_ || committed_.empty() || closed_) return;
     if (!state_) return synced(committed_.size(), {});
     syncing_ = true;
-    setup_.syncer.sync(state_->database(), setup_.strand,
-                       [self = shared_from_this(), batches = committed_.size()](const Result<void>& result) {
-                           self->syncing_ = false;
-                           self->synced(batches, result);
-                           self->check_drained();
-                       });
+    setup_.syncer.sync(
+        state_->database(), setup_.strand,
+        [self = shared_from_this(), batches = committed_.size()](const Result<void>& result) {
+            self->syncing_ = false;
+            self->synced(batches, result);
+            self->check_drained();
+        });
 }
 
 void Shard::synced(std::size_t batches, const Result<void>& result) {
@@ -211,7 +223,8 @@ void Shard::synced(std::size_t batches, const Result<void>& result) {
     const auto end = committed_.begin() + static_cast<std::ptrdiff_t>(batches);
     for (auto batch = committed_.begin(); batch != end; ++batch) {
         durable_sequence_ = std::max(durable_sequence_, batch->sequence);
-        setup_.metrics.commit_seconds->observe(std::chrono::duration<double>(now - batch->started).count());
+        setup_.metrics.commit_seconds->observe(
+            std::chrono::duration<double>(now - batch->started).count());
         on_loop([index = setup_.index, release = std::move(batch->release)](ShardOwner& owner) {
             owner.on_shard_released(index, release);
         });

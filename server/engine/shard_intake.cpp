@@ -42,7 +42,8 @@ void Shard::receive(const SubBatch& batch) {
     schedule();
 }
 
-void Shard::add_record(const DecodedBatchPtr& batch, const DecodedEvent& event, std::string_view fallback) {
+void Shard::add_record(const DecodedBatchPtr& batch, const DecodedEvent& event,
+                       std::string_view fallback) {
     auto input = std::make_unique<Input>();
     input->id = next_input_++;
     input->event = &event;
@@ -76,29 +77,34 @@ DedupeRing* Shard::ring_of(const std::string& topic) {
 }
 
 void Shard::forget(std::vector<TopicPartition> origins, std::function<void()> done) {
-    setup_.strand->post([self = shared_from_this(), origins = std::move(origins), done = std::move(done)] {
-        if (!self->closed_) self->forget_now(origins);
-        self->drained_.emplace_back([self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
-        self->schedule();
-        self->check_drained();
-    });
+    setup_.strand->post(
+        [self = shared_from_this(), origins = std::move(origins), done = std::move(done)] {
+            if (!self->closed_) self->forget_now(origins);
+            self->drained_.emplace_back(
+                [self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
+            self->schedule();
+            self->check_drained();
+        });
 }
 
 void Shard::reset(TopicPartition origin, std::function<void()> done) {
-    setup_.strand->post([self = shared_from_this(), origin = std::move(origin), done = std::move(done)] {
-        const auto found = self->origins_.find(origin);
-        if (!self->closed_ && found != self->origins_.end()) {
-            self->forget_now({origin});
-            self->origins_.erase(found);
-            auto removed = self->state_ ? self->state_->remove_origin(origin) : Result<void>();
-            if (!removed) self->fail_shard(removed.error());
-        }
-        self->on_loop([done](ShardOwner&) { done(); });
-    });
+    setup_.strand->post(
+        [self = shared_from_this(), origin = std::move(origin), done = std::move(done)] {
+            const auto found = self->origins_.find(origin);
+            if (!self->closed_ && found != self->origins_.end()) {
+                self->forget_now({origin});
+                self->origins_.erase(found);
+                auto removed = self->state_ ? self->state_->remove_origin(origin) : Result<void>();
+                if (!removed) self->fail_shard(removed.error());
+            }
+            self->on_loop([done](ShardOwner&) { done(); });
+        });
 }
 
 void Shard::forget_now(const std::vector<TopicPartition>& origins) {
-    const auto gone = [&](const TopicPartition& origin) { return std::ranges::find(origins, origin) != origins.end(); };
+    const auto gone = [&](const TopicPartition& origin) {
+        return std::ranges::find(origins, origin) != origins.end();
+    };
     lanes_.remove_if([&](const Input& input) {
         if (input.event == nullptr || !gone(input.origin())) return false;
         held_.erase(input.id);
@@ -123,19 +129,22 @@ void Shard::arm_timers() {
     auto wait = std::chrono::ceil<milliseconds>(std::max(**due - now, Timestamp::duration::zero()));
     // Those that are due but still on their way through a lane must not spin the strand.
     if (wait.count() == 0 && !loaded_timers_.empty()) wait = milliseconds(100);
-    next_timer_ = setup_.strand->after(std::min(wait, kLongestTimer), [this] { load_due_timers(); });
+    next_timer_ =
+        setup_.strand->after(std::min(wait, kLongestTimer), [this] { load_due_timers(); });
 }
 
 void Shard::load_due_timers() {
     if (closed_ || failed_ || !state_) return;
-    auto due = state_->timers_due(setup_.runtime.clock().now(), kTimerBatch + loaded_timers_.size());
+    auto due =
+        state_->timers_due(setup_.runtime.clock().now(), kTimerBatch + loaded_timers_.size());
     if (!due) return fail_shard(due.error());
     for (auto& timer : *due) {
         if (!loaded_timers_.emplace(timer.id, timer.firing).second) continue;
         auto input = std::make_unique<Input>();
         input->id = next_input_++;
         input->timer = std::move(timer);
-        const std::string lane = input->timer->key.empty() ? "timer " + input->timer->id : input->timer->key;
+        const std::string lane =
+            input->timer->key.empty() ? "timer " + input->timer->id : input->timer->key;
         lanes_.add(lane, std::move(input));
     }
     arm_timers();

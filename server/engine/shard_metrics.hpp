@@ -30,7 +30,8 @@ public:
     const std::shared_ptr<Histogram> end_to_end_seconds;
 
 private:
-    Counter& cached(const std::string& key, const std::string& name, const std::string& help, const Labels& labels);
+    Counter& cached(const std::string& key, const std::string& name, const std::string& help,
+                    const Labels& labels);
 
     Metrics& metrics_;
     std::string handler_;

@@ -29,9 +29,12 @@ Shard::Step Shard::process(Input& input) {
     if (input.event != nullptr && input.state == InputState::kReady) {
         const DecodedEvent& event = *input.event;
         if (is_unread(event, setup_.factory.traits().raw)) return skip_or_fail_unread(input);
-        if (rings_.at(input.origin().topic)->contains(event.identity)) return resolve(input, Verdict::kDuplicate);
+        if (rings_.at(input.origin().topic)->contains(event.identity))
+            return resolve(input, Verdict::kDuplicate);
         if (hops_of(*event.record) > setup_.section.max_hops) {
-            fail_input(input, {"loop", fmt::format("published {} times over by handlers; max_hops is {}", hops_of(*event.record), setup_.section.max_hops)},
+            fail_input(input,
+                       {"loop", fmt::format("published {} times over by handlers; max_hops is {}",
+                                            hops_of(*event.record), setup_.section.max_hops)},
                        false, std::nullopt);
             return Step::kNext;
         }
@@ -46,8 +49,8 @@ Shard::Step Shard::skip_or_fail_unread(Input& input) {
         case EventStatus::kTombstone:
             return resolve(input, Verdict::kSkipped);
         case EventStatus::kUnknownVersion:
-            log::warn("engine", "{}: {} offset {} is skipped: {}", setup_.identity.handler, to_string(input.origin()),
-                      event.record->offset.value, event.fault);
+            log::warn("engine", "{}: {} offset {} is skipped: {}", setup_.identity.handler,
+                      to_string(input.origin()), event.record->offset.value, event.fault);
             return resolve(input, Verdict::kSkipped);
         case EventStatus::kUndecodable:
             fail_input(input, {"undecodable", std::string(event.fault)}, false, std::nullopt);
@@ -102,10 +105,13 @@ Outcome Shard::call_instance(Input& input) {
     }
     if (input.response) {
         const auto& [call, answer] = *input.response;
-        return instance_->on_response({call.id, call.key, call.payload, answer.status, answer.body, call.tries});
+        return instance_->on_response(
+            {call.id, call.key, call.payload, answer.status, answer.body, call.tries});
     }
-    const MessageInput message{input.origin(), *input.event, setup_.reader, input.attempt, {input.id, input.attempt}};
-    if (input.state == InputState::kCompleted) return instance_->on_complete(message, *input.completion);
+    const MessageInput message{
+        input.origin(), *input.event, setup_.reader, input.attempt, {input.id, input.attempt}};
+    if (input.state == InputState::kCompleted)
+        return instance_->on_complete(message, *input.completion);
     return instance_->on_message(message);
 }
 
@@ -121,7 +127,10 @@ CallContext Shard::context_for(const Input& input) const {
     } else if (input.timer) {
         const TimerRow& timer = *input.timer;
         context.from.origin.topic = timer.topic;
-        context.identity.add("timer").add(timer.id).add(timer.due.time_since_epoch().count()).add(timer.firing);
+        context.identity.add("timer")
+            .add(timer.id)
+            .add(timer.due.time_since_epoch().count())
+            .add(timer.firing);
     } else {
         const OutboxCall& call = input.response->call;
         context.from.origin.topic = call.from.origin.topic;
@@ -131,20 +140,28 @@ CallContext Shard::context_for(const Input& input) const {
     return context;
 }
 
-Shard::Step Shard::settle(Input& input, const Outcome& outcome, const CallEffects& effects, std::chrono::nanoseconds took) {
+Shard::Step Shard::settle(Input& input, const Outcome& outcome, const CallEffects& effects,
+                          std::chrono::nanoseconds took) {
     const bool late = took > setup_.section.timeout;
     if (state_ && !state_->in_transaction()) {
         if (effects.disk_failed) return disk_failed(input);
-        fail_input(input, late ? Failure{"timeout", fmt::format("no return within {} ms; its SQL was interrupted", setup_.section.timeout.count())}
-                               : Failure{"handler", "its own statement took the whole transaction away (OR ROLLBACK or RAISE(ROLLBACK))"},
-                   late, std::nullopt);
+        fail_input(
+            input,
+            late ? Failure{"timeout", fmt::format("no return within {} ms; its SQL was interrupted",
+                                                  setup_.section.timeout.count())}
+                 : Failure{"handler",
+                           "its own statement took the whole transaction away (OR ROLLBACK or "
+                           "RAISE(ROLLBACK))"},
+            late, std::nullopt);
         return Step::kTransactionLost;
     }
     if (effects.disk_failed) return disk_failed(input);
     if (late || effects.refused_late) {
         undo();
-        fail_input(input, {"timeout", fmt::format("returned after {} ms, allowed are {} (`timeout`)",
-                                                  std::chrono::ceil<milliseconds>(took).count(), setup_.section.timeout.count())},
+        fail_input(input,
+                   {"timeout", fmt::format("returned after {} ms, allowed are {} (`timeout`)",
+                                           std::chrono::ceil<milliseconds>(took).count(),
+                                           setup_.section.timeout.count())},
                    true, std::nullopt);
         return Step::kNext;
     }
@@ -163,8 +180,13 @@ Shard::Step Shard::settle(Input& input, const Outcome& outcome, const CallEffect
             return Step::kNext;
         case OutcomeKind::kPending:
             undo();
-            if (effects.wrote || broadcast_ || input.event == nullptr || input.state == InputState::kCompleted) {
-                fail_input(input, {"handler", "returned pending after it had made effects, or where it cannot be pending"}, false, std::nullopt);
+            if (effects.wrote || broadcast_ || input.event == nullptr ||
+                input.state == InputState::kCompleted) {
+                fail_input(
+                    input,
+                    {"handler",
+                     "returned pending after it had made effects, or where it cannot be pending"},
+                    false, std::nullopt);
             } else {
                 wait_for_completion(input);
             }
@@ -181,7 +203,8 @@ Shard::Step Shard::disk_failed(Input& input) {
 
 Shard::Step Shard::settle_success(Input& input, Verdict verdict, const CallEffects& effects) {
     if (state_) {
-        auto removed = input.response ? state_->remove_call(input.response->call.sequence) : Result<void>();
+        auto removed =
+            input.response ? state_->remove_call(input.response->call.sequence) : Result<void>();
         if (removed) removed = state_->release();
         if (!removed) return Step::kDiskFailed;
     }

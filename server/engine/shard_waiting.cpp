@@ -1,4 +1,5 @@
-// What a shard's inputs wait for: their next attempt, their completion, the confirmation of their dead letter.
+// What a shard's inputs wait for: their next attempt, their completion, the confirmation of their
+// dead letter.
 #include <fmt/format.h>
 
 #include "engine/backoff.hpp"
@@ -7,13 +8,15 @@
 
 namespace millrace::engine {
 
-void Shard::fail_input(Input& input, Failure failure, bool transient, std::optional<milliseconds> retry_after) {
+void Shard::fail_input(Input& input, Failure failure, bool transient,
+                       std::optional<milliseconds> retry_after) {
     input.last_failure = setup_.runtime.clock().now();
     if (!input.failure) input.first_failure = input.last_failure;
     input.failure = std::move(failure);
     note_error(input);
     if (broadcast_) {
-        log::warn("engine", "{}: {} is skipped: {}", setup_.identity.handler, name_of(input), input.failure->message);
+        log::warn("engine", "{}: {} is skipped: {}", setup_.identity.handler, name_of(input),
+                  input.failure->message);
         resolve(input, Verdict::kSkipped);
         return;
     }
@@ -21,10 +24,12 @@ void Shard::fail_input(Input& input, Failure failure, bool transient, std::optio
     hold(input);
     if (!transient) return dead_letter(input);
     const RetrySection& retry = setup_.section.retry;
-    const auto delay = std::max(backoff(retry, input.attempt, setup_.runtime.random()), retry_after.value_or(milliseconds(0)));
+    const auto delay = std::max(backoff(retry, input.attempt, setup_.runtime.random()),
+                                retry_after.value_or(milliseconds(0)));
     const auto spent = setup_.runtime.clock().monotonic() - input.first_attempt;
     if (spent + delay > retry.budget) {
-        if (input.failure->error_class == "handler") input.failure->error_class = "retries-exhausted";
+        if (input.failure->error_class == "handler")
+            input.failure->error_class = "retries-exhausted";
         return dead_letter(input);
     }
     setup_.metrics.retries->add();
@@ -33,8 +38,8 @@ void Shard::fail_input(Input& input, Failure failure, bool transient, std::optio
 }
 
 void Shard::wait_and_retry(Input& input, milliseconds delay) {
-    log::debug("engine", "{}: {} failed (attempt {}), again in {} ms: {}", setup_.identity.handler, name_of(input), input.attempt,
-               delay.count(), input.failure->message);
+    log::debug("engine", "{}: {} failed (attempt {}), again in {} ms: {}", setup_.identity.handler,
+               name_of(input), input.attempt, delay.count(), input.failure->message);
     input.wait = setup_.strand->after(delay, [this, id = input.id] {
         Input* waiting = find_held(id);
         if (waiting == nullptr) return;
@@ -54,7 +59,9 @@ void Shard::wait_for_completion(Input& input) {
         Input* pending = find_held(id);
         if (pending == nullptr || pending->state != InputState::kPending) return;
         --pending_;
-        fail_input(*pending, {"timeout", fmt::format("not completed within {} ms (`pending_timeout`)", setup_.section.pending_timeout.count())},
+        fail_input(*pending,
+                   {"timeout", fmt::format("not completed within {} ms (`pending_timeout`)",
+                                           setup_.section.pending_timeout.count())},
                    true, std::nullopt);
         schedule();
     });
@@ -62,7 +69,8 @@ void Shard::wait_for_completion(Input& input) {
 
 void Shard::completed(CompletionToken token, std::string payload) {
     Input* pending = closed_ ? nullptr : find_held(token.input);
-    if (pending == nullptr || pending->state != InputState::kPending || pending->attempt != token.attempt) {
+    if (pending == nullptr || pending->state != InputState::kPending ||
+        pending->attempt != token.attempt) {
         setup_.metrics.late_completions->add();
         return;
     }
@@ -75,8 +83,9 @@ void Shard::completed(CompletionToken token, std::string payload) {
 
 void Shard::dead_letter(Input& input) {
     input.state = InputState::kFailed;
-    log::warn("engine", "{}: {} becomes a dead letter ({}, {} attempts): {}", setup_.identity.handler, name_of(input),
-              input.failure->error_class, input.attempt, input.failure->message);
+    log::warn("engine", "{}: {} becomes a dead letter ({}, {} attempts): {}",
+              setup_.identity.handler, name_of(input), input.failure->error_class, input.attempt,
+              input.failure->message);
     send_dead_letter(input);
 }
 
@@ -85,18 +94,22 @@ void Shard::send_dead_letter(Input& input) {
                               : input.timer          ? input.timer->topic
                                                      : input.response->call.from.origin.topic;
     const auto letters = setup_.dead_letters.find(topic);
-    DeadLetterContext context{letters == setup_.dead_letters.end() ? topic + "-dlq" : letters->second, setup_.identity.handler, setup_.group};
-    auto answer = [weak = weak_from_this(), strand = setup_.strand, id = input.id](std::vector<Result<RecordPosition>> results) {
+    DeadLetterContext context{
+        letters == setup_.dead_letters.end() ? topic + "-dlq" : letters->second,
+        setup_.identity.handler, setup_.group};
+    auto answer = [weak = weak_from_this(), strand = setup_.strand,
+                   id = input.id](std::vector<Result<RecordPosition>> results) {
         strand->post([weak, id, result = results.front()] {
             if (const auto self = weak.lock()) self->dead_letter_sent(id, result);
         });
     };
-    setup_.runtime.loop().post(
-        [&transport = setup_.transport, record = make_dead_letter(input, context), answer = std::move(answer)]() mutable {
-            std::vector<OutgoingRecord> records;
-            records.push_back(std::move(record));
-            transport.publish(std::move(records), Origin::kInternal, std::move(answer));
-        });
+    setup_.runtime.loop().post([&transport = setup_.transport,
+                                record = make_dead_letter(input, context),
+                                answer = std::move(answer)]() mutable {
+        std::vector<OutgoingRecord> records;
+        records.push_back(std::move(record));
+        transport.publish(std::move(records), Origin::kInternal, std::move(answer));
+    });
 }
 
 void Shard::dead_letter_sent(std::uint64_t id, const Result<RecordPosition>& result) {
@@ -104,18 +117,24 @@ void Shard::dead_letter_sent(std::uint64_t id, const Result<RecordPosition>& res
     if (input == nullptr) return;
     const std::string name = name_of(*input);
     const auto report = [&](const std::string& reason) {
-        on_loop([index = setup_.index, name, reason](ShardOwner& owner) { owner.on_held(index, name, reason); });
+        on_loop([index = setup_.index, name, reason](ShardOwner& owner) {
+            owner.on_held(index, name, reason);
+        });
     };
     if (!result) {
         setup_.metrics.dead_letter_write_failures->add();
-        report(fmt::format("{} is held, its dead letter cannot be written: {}", name, result.error().message));
-        input->wait = setup_.strand->after(backoff(kOutsideRetry, ++input->dead_letter_tries, setup_.runtime.random()), [this, id] {
-            if (Input* again = find_held(id)) send_dead_letter(*again);
-        });
+        report(fmt::format("{} is held, its dead letter cannot be written: {}", name,
+                           result.error().message));
+        input->wait = setup_.strand->after(
+            backoff(kOutsideRetry, ++input->dead_letter_tries, setup_.runtime.random()),
+            [this, id] {
+                if (Input* again = find_held(id)) send_dead_letter(*again);
+            });
         return;
     }
     if (input->dead_letter_tries > 0) report("");
-    if (input->event != nullptr) setup_.metrics.dead_letters(input->origin().topic, input->failure->error_class).add();
+    if (input->event != nullptr)
+        setup_.metrics.dead_letters(input->origin().topic, input->failure->error_class).add();
     input->state = InputState::kDeadLettered;
     let_go(*input);
     schedule();
@@ -141,7 +160,9 @@ void Shard::note_error(const Input& input) {
 }
 
 std::string Shard::name_of(const Input& input) const {
-    if (input.event != nullptr) return fmt::format("{} offset {}", to_string(input.origin()), input.event->record->offset.value);
+    if (input.event != nullptr)
+        return fmt::format("{} offset {}", to_string(input.origin()),
+                           input.event->record->offset.value);
     if (input.timer) return fmt::format("timer {}", input.timer->id);
     return fmt::format("the response to call {}", input.response->call.id);
 }

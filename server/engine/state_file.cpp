@@ -10,7 +10,8 @@
 namespace millrace::engine {
 namespace {
 
-constexpr const char* kMetaTable = "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
+constexpr const char* kMetaTable =
+    "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
 
 TopicPartition origin_in(const sqlite::Statement& row) {
     return {std::string(row.text(0)), {static_cast<std::int32_t>(row.integer(1))}};
@@ -28,12 +29,15 @@ Result<void> upgrade(sqlite::Database& database) {
     if (!done) return done;
     const std::int64_t version = version_in(database);
     if (version > kStateVersion) {
-        return fail(ErrorCode::kConflict, fmt::format("{}: written by a newer Millrace (state version {}, this one knows {}); run that one",
-                                                      database.path(), version, kStateVersion));
+        return fail(ErrorCode::kConflict,
+                    fmt::format("{}: written by a newer Millrace (state version {}, this one knows "
+                                "{}); run that one",
+                                database.path(), version, kStateVersion));
     }
     for (std::int64_t step = version; step < kStateVersion; ++step) {
-        done = database.execute(fmt::format("BEGIN; {} INSERT OR REPLACE INTO _meta VALUES('host_version','{}'); COMMIT;",
-                                            kStateSteps[step], step + 1));
+        done = database.execute(fmt::format(
+            "BEGIN; {} INSERT OR REPLACE INTO _meta VALUES('host_version','{}'); COMMIT;",
+            kStateSteps[step], step + 1));
         if (!done) return done;
     }
     return {};
@@ -43,7 +47,8 @@ Result<void> upgrade(sqlite::Database& database) {
 
 StateFile::StateFile(std::unique_ptr<sqlite::Database> database) : database_(std::move(database)) {}
 
-Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path, const std::string& vfs) {
+Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path,
+                                                   const std::string& vfs) {
     sqlite::OpenOptions options;
     options.vfs = vfs;
     auto database = sqlite::Database::open(path, options);
@@ -58,8 +63,9 @@ Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path, cons
 
 Result<void> StateFile::prepare_all() {
     const std::pair<sqlite::Statement*, const char*> fixed[] = {
-        {&begin_, "BEGIN IMMEDIATE"},      {&commit_, "COMMIT"},          {&rollback_, "ROLLBACK"},
-        {&savepoint_, "SAVEPOINT input"}, {&release_, "RELEASE input"}, {&rollback_to_, "ROLLBACK TO input"},
+        {&begin_, "BEGIN IMMEDIATE"}, {&commit_, "COMMIT"},
+        {&rollback_, "ROLLBACK"},     {&savepoint_, "SAVEPOINT input"},
+        {&release_, "RELEASE input"}, {&rollback_to_, "ROLLBACK TO input"},
     };
     for (const auto& [slot, sql] : fixed) {
         auto prepared = database_->prepare(sql);
@@ -71,8 +77,10 @@ Result<void> StateFile::prepare_all() {
 
 Result<void> StateFile::load_sequences() {
     auto query = database_->prepare(
-        "SELECT max(ifnull((SELECT max(sequence) FROM _events), 0), ifnull((SELECT max(sequence) FROM _calls), 0)),"
-        " ifnull((SELECT max(firing) FROM _timers), 0), ifnull((SELECT value FROM _meta WHERE key = 'last_firing'), 0)");
+        "SELECT max(ifnull((SELECT max(sequence) FROM _events), 0), ifnull((SELECT max(sequence) "
+        "FROM _calls), 0)),"
+        " ifnull((SELECT max(firing) FROM _timers), 0), ifnull((SELECT value FROM _meta WHERE key "
+        "= 'last_firing'), 0)");
     if (!query) return query.error();
     auto row = query->step();
     if (!row) return row.error();
@@ -124,7 +132,8 @@ Result<void> StateFile::set_meta(std::string_view key, std::string_view value) {
 
 Result<std::vector<std::string>> StateFile::tables_without_primary_key() {
     auto query = statement(
-        "SELECT name FROM sqlite_master m WHERE type = 'table' AND substr(name, 1, 1) <> '_' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        "SELECT name FROM sqlite_master m WHERE type = 'table' AND substr(name, 1, 1) <> '_' AND "
+        "name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
         " AND NOT EXISTS (SELECT 1 FROM pragma_table_info(m.name) WHERE pk > 0)");
     if (!query) return query.error();
     std::vector<std::string> names;
@@ -160,15 +169,22 @@ Result<std::map<TopicPartition, OriginState>> StateFile::load_origins() {
         if (!*row) return origins;
         const auto& columns = **query;
         const TopicPartition origin = origin_in(columns);
-        OriginState state{OffsetTracker(Offset{columns.integer(2)}, std::move((*intervals)[origin])),
-                          {origin, {columns.integer(3)}, {columns.integer(4)}, columns.integer(5), columns.integer(6),
-                           columns.integer(7), columns.integer(8)}};
+        OriginState state{
+            OffsetTracker(Offset{columns.integer(2)}, std::move((*intervals)[origin])),
+            {origin,
+             {columns.integer(3)},
+             {columns.integer(4)},
+             columns.integer(5),
+             columns.integer(6),
+             columns.integer(7),
+             columns.integer(8)}};
         origins.emplace(origin, std::move(state));
     }
 }
 
 Result<void> StateFile::save_counts(const OriginState& state) {
-    auto change = statement("INSERT OR REPLACE INTO _origins VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+    auto change =
+        statement("INSERT OR REPLACE INTO _origins VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
     if (!change) return change.error();
     const OriginCounts& counts = state.counts;
     auto& row = **change;
@@ -189,12 +205,15 @@ Result<void> StateFile::save_origin(OriginState& state) {
     const auto changes = state.tracker.take_changes();
     for (auto first : changes.removed) {
         if (!done) return done;
-        done = change_interval("DELETE FROM _intervals WHERE topic = ?1 AND partition = ?2 AND first = ?3 AND last >= ?4",
-                               state.counts.origin, {first, {std::numeric_limits<std::int64_t>::min()}});
+        done = change_interval(
+            "DELETE FROM _intervals WHERE topic = ?1 AND partition = ?2 AND first = ?3 AND last >= "
+            "?4",
+            state.counts.origin, {first, {std::numeric_limits<std::int64_t>::min()}});
     }
     for (const auto& interval : changes.added) {
         if (!done) return done;
-        done = change_interval("INSERT OR REPLACE INTO _intervals VALUES(?1, ?2, ?3, ?4)", state.counts.origin, interval);
+        done = change_interval("INSERT OR REPLACE INTO _intervals VALUES(?1, ?2, ?3, ?4)",
+                               state.counts.origin, interval);
     }
     return done;
 }
@@ -212,7 +231,8 @@ Result<void> StateFile::remove_origin(const TopicPartition& origin) {
     return {};
 }
 
-Result<void> StateFile::change_interval(const char* sql, const TopicPartition& origin, const OffsetInterval& interval) {
+Result<void> StateFile::change_interval(const char* sql, const TopicPartition& origin,
+                                        const OffsetInterval& interval) {
     auto change = statement(sql);
     if (!change) return change.error();
     (*change)->bind(1, origin.topic);

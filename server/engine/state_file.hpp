@@ -1,4 +1,5 @@
-// StateFile: the SQLite file of one shard: the plugin's tables, and the host's own, which begin with `_` and have a version.
+// StateFile: the SQLite file of one shard: the plugin's tables, and the host's own, which begin
+// with `_` and have a version.
 //
 //   _meta       key -> value: host_version, plugin_version, shards
 //   _origins    watermark of each origin partition, and how many of its records came to which end
@@ -7,9 +8,9 @@
 //   _events     the outbox: events to publish; _calls: HTTP requests to make
 //   _timers     durable timers
 //
-// Everything of one input happens inside a savepoint, everything of one batch inside a transaction; what is committed is durable
-// once Database::sync_log has run. Thread rule: the shard's strand. Errors: kFull, kIo, kCorrupt are the disk's; the shard
-// closes then as a crash would.
+// Everything of one input happens inside a savepoint, everything of one batch inside a transaction;
+// what is committed is durable once Database::sync_log has run. Thread rule: the shard's strand.
+// Errors: kFull, kIo, kCorrupt are the disk's; the shard closes then as a crash would.
 #pragma once
 
 #include <cstdint>
@@ -80,7 +81,8 @@ struct TimerRow {
 class StateFile {
 public:
     // Creates or upgrades the host's tables. kConflict: made by a newer Millrace.
-    [[nodiscard]] static Result<std::unique_ptr<StateFile>> open(const std::string& path, const std::string& vfs);
+    [[nodiscard]] static Result<std::unique_ptr<StateFile>> open(const std::string& path,
+                                                                 const std::string& vfs);
 
     sqlite::Database& database() { return *database_; }
 
@@ -103,18 +105,23 @@ public:
     [[nodiscard]] Result<void> remove_origin(const TopicPartition& origin);
 
     // Loads the topic's ring, or makes one; a changed capacity keeps the newest identities.
-    [[nodiscard]] Result<std::unique_ptr<DedupeRing>> load_ring(const std::string& topic, std::uint32_t capacity);
+    [[nodiscard]] Result<std::unique_ptr<DedupeRing>> load_ring(const std::string& topic,
+                                                                std::uint32_t capacity);
     // Writes what was inserted; the caller tells the ring after the COMMIT.
     [[nodiscard]] Result<void> save_ring(const std::string& topic, const DedupeRing& ring);
 
     [[nodiscard]] Result<std::int64_t> add_event(const OutboxEvent& event);
-    [[nodiscard]] Result<std::vector<OutboxEvent>> events_after(std::int64_t sequence, std::int64_t up_to, std::size_t limit);
+    [[nodiscard]] Result<std::vector<OutboxEvent>> events_after(std::int64_t sequence,
+                                                                std::int64_t up_to,
+                                                                std::size_t limit);
     [[nodiscard]] Result<void> remove_event(std::int64_t sequence);
     // Origin of every event that waits.
     [[nodiscard]] Result<std::vector<EffectOrigin>> waiting_event_origins();
 
     [[nodiscard]] Result<std::int64_t> add_call(const OutboxCall& call);
-    [[nodiscard]] Result<std::vector<OutboxCall>> calls_after(std::int64_t sequence, std::int64_t up_to, std::size_t limit);
+    [[nodiscard]] Result<std::vector<OutboxCall>> calls_after(std::int64_t sequence,
+                                                              std::int64_t up_to,
+                                                              std::size_t limit);
     [[nodiscard]] Result<void> save_call_tries(std::int64_t sequence, std::uint32_t tries);
     [[nodiscard]] Result<void> remove_call(std::int64_t sequence);
     std::int64_t last_sequence() const { return last_sequence_; }
@@ -138,7 +145,8 @@ private:
     Result<void> load_sequences();
     Result<std::map<TopicPartition, std::vector<OffsetInterval>>> load_intervals();
     Result<void> save_counts(const OriginState& state);
-    Result<void> change_interval(const char* sql, const TopicPartition& origin, const OffsetInterval& interval);
+    Result<void> change_interval(const char* sql, const TopicPartition& origin,
+                                 const OffsetInterval& interval);
     Result<sqlite::Statement*> statement(const char* sql);  // cached by the literal's address
 
     std::unique_ptr<sqlite::Database> database_;

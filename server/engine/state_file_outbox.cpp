@@ -1,7 +1,7 @@
 // The outbox and the timers in a state file.
+#include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/array.hpp>
 
 #include "engine/state_file.hpp"
 #include "events/time.hpp"
@@ -22,7 +22,8 @@ std::vector<std::pair<std::string, std::string>> headers_from_text(std::string_v
     if (error || !list.is_array()) return headers;
     for (const auto& item : list.get_array()) {
         const auto& pair = item.as_array();
-        headers.emplace_back(std::string(pair.at(0).as_string()), std::string(pair.at(1).as_string()));
+        headers.emplace_back(std::string(pair.at(0).as_string()),
+                             std::string(pair.at(1).as_string()));
     }
     return headers;
 }
@@ -34,10 +35,13 @@ void bind_origin(sqlite::Statement& statement, int first, const EffectOrigin& fr
 }
 
 EffectOrigin origin_from(const sqlite::Statement& row, int first) {
-    return {{std::string(row.text(first)), {static_cast<std::int32_t>(row.integer(first + 1))}}, {row.integer(first + 2)}};
+    return {{std::string(row.text(first)), {static_cast<std::int32_t>(row.integer(first + 1))}},
+            {row.integer(first + 2)}};
 }
 
-Timestamp time_from(std::int64_t microseconds) { return Timestamp(std::chrono::microseconds(microseconds)); }
+Timestamp time_from(std::int64_t microseconds) {
+    return Timestamp(std::chrono::microseconds(microseconds));
+}
 
 std::int64_t to_column(Timestamp time) { return time.time_since_epoch().count(); }
 
@@ -63,7 +67,8 @@ Result<std::int64_t> single_integer(sqlite::Statement& query) {
 }  // namespace
 
 Result<std::int64_t> StateFile::add_event(const OutboxEvent& event) {
-    auto insert = statement("INSERT INTO _events VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
+    auto insert =
+        statement("INSERT INTO _events VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
     if (!insert) return insert.error();
     auto& row = **insert;
     row.bind(1, last_sequence_ + 1);
@@ -80,16 +85,19 @@ Result<std::int64_t> StateFile::add_event(const OutboxEvent& event) {
     return ++last_sequence_;
 }
 
-Result<std::vector<OutboxEvent>> StateFile::events_after(std::int64_t sequence, std::int64_t up_to, std::size_t limit) {
-    auto query = statement("SELECT * FROM _events WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3");
+Result<std::vector<OutboxEvent>> StateFile::events_after(std::int64_t sequence, std::int64_t up_to,
+                                                         std::size_t limit) {
+    auto query = statement(
+        "SELECT * FROM _events WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3");
     if (!query) return query.error();
     (*query)->bind(1, sequence);
     (*query)->bind(2, up_to);
     (*query)->bind(3, static_cast<std::int64_t>(limit));
     return rows_of<OutboxEvent>(**query, [](const sqlite::Statement& row) {
-        return OutboxEvent{row.integer(0),           std::string(row.text(1)), std::string(row.text(2)),
-                           std::string(row.text(3)), std::string(row.text(4)), row.integer(5),
-                           std::string(row.text(6)), time_from(row.integer(7)), origin_from(row, 8)};
+        return OutboxEvent{
+            row.integer(0),           std::string(row.text(1)),  std::string(row.text(2)),
+            std::string(row.text(3)), std::string(row.text(4)),  row.integer(5),
+            std::string(row.text(6)), time_from(row.integer(7)), origin_from(row, 8)};
     });
 }
 
@@ -103,11 +111,13 @@ Result<void> StateFile::remove_event(std::int64_t sequence) {
 Result<std::vector<EffectOrigin>> StateFile::waiting_event_origins() {
     auto query = statement("SELECT origin_topic, origin_partition, origin_offset FROM _events");
     if (!query) return query.error();
-    return rows_of<EffectOrigin>(**query, [](const sqlite::Statement& row) { return origin_from(row, 0); });
+    return rows_of<EffectOrigin>(**query,
+                                 [](const sqlite::Statement& row) { return origin_from(row, 0); });
 }
 
 Result<std::int64_t> StateFile::add_call(const OutboxCall& call) {
-    auto insert = statement("INSERT INTO _calls VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13)");
+    auto insert = statement(
+        "INSERT INTO _calls VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?11, ?12, ?13)");
     if (!insert) return insert.error();
     auto& row = **insert;
     const std::string headers = headers_to_text(call.headers);
@@ -127,8 +137,10 @@ Result<std::int64_t> StateFile::add_call(const OutboxCall& call) {
     return ++last_sequence_;
 }
 
-Result<std::vector<OutboxCall>> StateFile::calls_after(std::int64_t sequence, std::int64_t up_to, std::size_t limit) {
-    auto query = statement("SELECT * FROM _calls WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3");
+Result<std::vector<OutboxCall>> StateFile::calls_after(std::int64_t sequence, std::int64_t up_to,
+                                                       std::size_t limit) {
+    auto query = statement(
+        "SELECT * FROM _calls WHERE sequence > ?1 AND sequence <= ?2 ORDER BY sequence LIMIT ?3");
     if (!query) return query.error();
     (*query)->bind(1, sequence);
     (*query)->bind(2, up_to);
@@ -176,7 +188,9 @@ Result<StateFile::Outbox> StateFile::outbox() {
     if (!row) return row.error();
     const std::int64_t events = (*query)->integer(1);
     const std::int64_t calls = (*query)->integer(2);
-    const Outbox outbox{(*query)->integer(0), events == 0 ? calls : calls == 0 ? events : std::min(events, calls)};
+    const Outbox outbox{(*query)->integer(0), events == 0  ? calls
+                                              : calls == 0 ? events
+                                                           : std::min(events, calls)};
     (*query)->reset();
     return outbox;
 }
@@ -227,13 +241,16 @@ Result<std::optional<Timestamp>> StateFile::next_timer_due() {
 }
 
 Result<std::vector<TimerRow>> StateFile::timers_due(Timestamp now, std::size_t limit) {
-    auto query = statement("SELECT id, key, due, payload, firing, topic FROM _timers WHERE due <= ?1 ORDER BY due, firing LIMIT ?2");
+    auto query = statement(
+        "SELECT id, key, due, payload, firing, topic FROM _timers WHERE due <= ?1 ORDER BY due, "
+        "firing LIMIT ?2");
     if (!query) return query.error();
     (*query)->bind(1, to_column(now));
     (*query)->bind(2, static_cast<std::int64_t>(limit));
     return rows_of<TimerRow>(**query, [](const sqlite::Statement& row) {
-        return TimerRow{std::string(row.text(0)), std::string(row.text(1)), time_from(row.integer(2)),
-                        std::string(row.text(3)), row.integer(4),           std::string(row.text(5))};
+        return TimerRow{
+            std::string(row.text(0)), std::string(row.text(1)), time_from(row.integer(2)),
+            std::string(row.text(3)), row.integer(4),           std::string(row.text(5))};
     });
 }
 

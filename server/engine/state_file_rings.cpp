@@ -23,14 +23,16 @@ Result<void> load_slots(sqlite::Statement& query, StoredRing& ring) {
         if (!*row) return {};
         const auto bytes = query.blob(1);
         DedupeRing::Written written{static_cast<std::uint32_t>(query.integer(0)), {}};
-        std::memcpy(written.identity.bytes.data(), bytes.data(), std::min(bytes.size(), written.identity.bytes.size()));
+        std::memcpy(written.identity.bytes.data(), bytes.data(),
+                    std::min(bytes.size(), written.identity.bytes.size()));
         ring.slots.push_back(written);
     }
 }
 
 }  // namespace
 
-Result<std::unique_ptr<DedupeRing>> StateFile::load_ring(const std::string& topic, std::uint32_t capacity) {
+Result<std::unique_ptr<DedupeRing>> StateFile::load_ring(const std::string& topic,
+                                                         std::uint32_t capacity) {
     StoredRing stored;
     auto query = statement("SELECT id, capacity, next FROM _rings WHERE topic = ?1");
     if (!query) return query.error();
@@ -54,12 +56,17 @@ Result<std::unique_ptr<DedupeRing>> StateFile::load_ring(const std::string& topi
         ring->set_next(stored.next);
         return ring;
     }
-    // Another capacity: oldest first into a new ring, so that the newest stay. The rows are written with the next commit.
-    auto age = [&](std::uint32_t slot) { return (slot + stored.capacity - stored.next % stored.capacity) % stored.capacity; };
-    std::sort(stored.slots.begin(), stored.slots.end(),
-              [&](const auto& left, const auto& right) { return age(left.slot) < age(right.slot); });
+    // Another capacity: oldest first into a new ring, so that the newest stay. The rows are written
+    // with the next commit.
+    auto age = [&](std::uint32_t slot) {
+        return (slot + stored.capacity - stored.next % stored.capacity) % stored.capacity;
+    };
+    std::sort(stored.slots.begin(), stored.slots.end(), [&](const auto& left, const auto& right) {
+        return age(left.slot) < age(right.slot);
+    });
     for (const auto& slot : stored.slots) ring->insert(slot.identity);
-    auto removed = database_->execute("DELETE FROM _ring WHERE ring = " + std::to_string(stored.id));
+    auto removed =
+        database_->execute("DELETE FROM _ring WHERE ring = " + std::to_string(stored.id));
     if (!removed) return removed.error();
     auto made = statement(
         "INSERT INTO _rings(topic, capacity, next) VALUES(?1, ?2, 0)"

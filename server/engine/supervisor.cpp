@@ -9,9 +9,12 @@
 
 namespace millrace::engine {
 
-Supervisor::Supervisor(const Surroundings& surroundings, std::string group_prefix, std::vector<HandlerSetup> handlers)
+Supervisor::Supervisor(const Surroundings& surroundings, std::string group_prefix,
+                       std::vector<HandlerSetup> handlers)
     : surroundings_(surroundings) {
-    for (auto& setup : handlers) runs_.push_back(std::make_unique<HandlerRun>(surroundings_, group_prefix, std::move(setup)));
+    for (auto& setup : handlers)
+        runs_.push_back(
+            std::make_unique<HandlerRun>(surroundings_, group_prefix, std::move(setup)));
 }
 
 Supervisor::~Supervisor() = default;
@@ -36,13 +39,16 @@ std::string Supervisor::status() const {
 }
 
 void Supervisor::query(const std::string& handler, const std::string& question,
-                       std::vector<std::pair<std::string, std::string>> parameters, Callback<Result<std::string>> done) {
+                       std::vector<std::pair<std::string, std::string>> parameters,
+                       Callback<Result<std::string>> done) {
     std::string names;
     for (const auto& run : runs_) {
-        if (run->name() == handler) return run->query(question, std::move(parameters), std::move(done));
+        if (run->name() == handler)
+            return run->query(question, std::move(parameters), std::move(done));
         names += (names.empty() ? "" : ", ") + run->name();
     }
-    done(fail(ErrorCode::kNotFound, fmt::format("there is no handler '{}'; there are: {}", handler, names)));
+    done(fail(ErrorCode::kNotFound,
+              fmt::format("there is no handler '{}'; there are: {}", handler, names)));
 }
 
 std::vector<std::string> Supervisor::unready() const {

@@ -1,8 +1,10 @@
-// Supervisor: every handler of the configuration as a running consumer group, each on threads of its own.
+// Supervisor: every handler of the configuration as a running consumer group, each on threads of
+// its own.
 //
-// Thread rule: everything here is called, and calls back, on the loop thread. Ownership: the Supervisor owns its handlers' runs;
-// transport, runtime, metrics and factories outlive it. Errors: a handler that cannot start is restarted with backoff and
-// reported by `status` and `unready`; the others are not touched.
+// Thread rule: everything here is called, and calls back, on the loop thread. Ownership: the
+// Supervisor owns its handlers' runs; transport, runtime, metrics and factories outlive it. Errors:
+// a handler that cannot start is restarted with backoff and reported by `status` and `unready`; the
+// others are not touched.
 #pragma once
 
 #include <functional>
@@ -32,9 +34,10 @@ struct Surroundings {
     HttpCaller& http;
     // Whether an event that a handler publishes to a topic is canonical: its schema.
     std::function<Result<void>(std::string_view topic, std::string_view event)> check_event;
-    std::string data_dir;                     // handlers keep their files in <data_dir>/handlers/<name>/
-    std::string vfs;                          // SQLite VFS; empty: the operating system's
-    milliseconds broadcast_lookback{0};       // how far back broadcast handlers begin: gateway.resume.age
+    std::string data_dir;  // handlers keep their files in <data_dir>/handlers/<name>/
+    std::string vfs;       // SQLite VFS; empty: the operating system's
+    milliseconds broadcast_lookback{
+        0};  // how far back broadcast handlers begin: gateway.resume.age
 };
 
 struct HandlerSetup {
@@ -47,23 +50,26 @@ class HandlerRun;
 
 class Supervisor {
 public:
-    Supervisor(const Surroundings& surroundings, std::string group_prefix, std::vector<HandlerSetup> handlers);
+    Supervisor(const Surroundings& surroundings, std::string group_prefix,
+               std::vector<HandlerSetup> handlers);
     ~Supervisor();
 
     void start();
     // Stops intake, drains until the deadline, commits, leaves the groups, closes the files.
     void stop(milliseconds deadline, std::function<void()> done);
 
-    // The answer of GET /v1/handlers, JSON: {"handlers": [{"handler", "plugin", "version", "state" (starting, running, restarting,
-    // stopping, stopped), "reason", "subscription", "topics", "threads", "shards", "queue_records", "queue_bytes",
-    // "outbox", "timers", "totals": {"acked", "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time", "class",
-    // "message", "topic", "partition", "offset"}, newest first], "questions", "held": [text],
-    // "partitions": [{"topic", "partition", "position", "committed", "end", "lag_records", "lag_seconds", "held"}]}]}.
-    // Rates are for the reader to take from the totals of two answers.
+    // The answer of GET /v1/handlers, JSON: {"handlers": [{"handler", "plugin", "version", "state"
+    // (starting, running, restarting, stopping, stopped), "reason", "subscription", "topics",
+    // "threads", "shards", "queue_records", "queue_bytes", "outbox", "timers", "totals": {"acked",
+    // "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time", "class", "message",
+    // "topic", "partition", "offset"}, newest first], "questions", "held": [text], "partitions":
+    // [{"topic", "partition", "position", "committed", "end", "lag_records", "lag_seconds",
+    // "held"}]}]}. Rates are for the reader to take from the totals of two answers.
     std::string status() const;
     // kNotFound: no such handler or question. The answer is the merged JSON with "shards".
     void query(const std::string& handler, const std::string& question,
-               std::vector<std::pair<std::string, std::string>> parameters, Callback<Result<std::string>> done);
+               std::vector<std::pair<std::string, std::string>> parameters,
+               Callback<Result<std::string>> done);
     // Why the server is not ready, one line each; empty: ready.
     std::vector<std::string> unready() const;
 

@@ -65,7 +65,8 @@ class Check(unittest.TestCase):
 
     def test_the_shipped_configuration_is_good(self):
         with tempfile.TemporaryDirectory() as folder:
-            done = millrace("check", "--config", str(ROOT / "config/millrace.yaml"), "--data-dir", folder)
+            done = millrace("check", "--config", str(ROOT / "config/millrace.yaml"), "--data-dir", f"{folder}/data")
+            self.assertFalse(pathlib.Path(folder, "data").exists(), "check leaves nothing behind")
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_an_unknown_key_is_refused_with_file_line_and_path(self):
