@@ -28,8 +28,9 @@ Blueprint::Blueprint(const ConfigSource& source, const std::string& plugin_copie
     reader_ = std::make_unique<EnvelopeReader>(
         ConfigNode::load_file(config_.server.schema_dir + "/envelope.yaml", nullptr), schemas_,
         topic_readings());
-    plugins_ =
-        plugins::PluginSet::load(plugin_directories(config_), config_.server.data_dir + "/plugins");
+    plugins_ = plugins::PluginSet::load(
+        plugin_directories(config_),
+        plugin_copies.empty() ? config_.server.data_dir + "/plugins" : plugin_copies);
     make_handlers();
 }
 
