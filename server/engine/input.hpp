@@ -70,4 +70,13 @@ struct Input {
 
 using InputPtr = std::unique_ptr<Input>;
 
+// What the effects of an input derive their ids from, so that a replay makes the same ones: handler
+// and the record's origin topic and identity, or the timer's id, due time and firing, or the call's
+// key.
+IdentityBuilder effect_identity(std::string_view handler, const Input& input);
+EffectOrigin effect_origin(const Input& input);
+// How often the record was published by handlers on its way here.
+std::int64_t hops_of(const Input& input);
+std::string_view traceparent_of(const Input& input);
+
 }  // namespace millrace::engine

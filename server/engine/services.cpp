@@ -62,7 +62,7 @@ Result<void> Services::permit(std::string_view service, bool effect) {
     if (state_ == nullptr)
         return fail(ErrorCode::kDenied,
                     fmt::format("{}: the handler declares state none", service));
-    if (effect && !context_.effects)
+    if (effect && !has_effects())
         return fail(ErrorCode::kDenied, fmt::format("{}: a question only reads", service));
     if (effects_.transaction_lost) {
         return fail(
@@ -131,8 +131,7 @@ Result<std::int64_t> Services::run(sqlite::Statement& statement,
 }
 
 std::string Services::next_effect_id() {
-    IdentityBuilder builder = context_.identity;
-    return to_uuid(builder.add(next_effect_++).finish());
+    return to_uuid(effect_identity(setup_.handler, *context_.input).add(next_effect_++).finish());
 }
 
 Result<std::string> Services::publish(const PublishRequest& request) {
@@ -149,13 +148,13 @@ Result<std::string> Services::publish(const PublishRequest& request) {
     event.topic = request.topic;
     event.key = request.key;
     event.value = std::move(*canonical);
-    event.hops = context_.hops + 1;
-    event.traceparent = context_.traceparent;
+    event.hops = hops_of(*context_.input) + 1;
+    event.traceparent = traceparent_of(*context_.input);
     event.created = now();
-    event.from = context_.from;
+    event.from = effect_origin(*context_.input);
     auto added = state_->add_event(event);
     if (!added) return note(added.error());
-    effects_.events.push_back(context_.from);
+    effects_.events.push_back(event.from);
     effects_.wrote = true;
     return event.event_id;
 }
@@ -177,7 +176,7 @@ Result<void> Services::call(const CallRequest& request) {
     call.payload = request.payload;
     call.idempotency_key = next_effect_id();
     call.created = now();
-    call.from = context_.from;
+    call.from = effect_origin(*context_.input);
     auto added = state_->add_call(call);
     if (!added) return note(added.error());
     effects_.calls = true;
@@ -189,8 +188,12 @@ Result<void> Services::set_timer(std::string_view id, std::string_view key, Time
                                  std::string_view payload) {
     auto permitted = permit("set_timer", true);
     if (!permitted) return permitted.error();
-    TimerRow timer{std::string(id),           std::string(key), due, std::string(payload), 0,
-                   context_.from.origin.topic};
+    TimerRow timer{std::string(id),
+                   std::string(key),
+                   due,
+                   std::string(payload),
+                   0,
+                   effect_origin(*context_.input).origin.topic};
     auto set = state_->set_timer(timer);
     if (!set) return note(set.error());
     effects_.timers = true;
@@ -208,7 +211,7 @@ Result<bool> Services::cancel_timer(std::string_view id) {
 }
 
 Result<void> Services::push(const PushRequest& request) {
-    if (!in_call_ || !context_.effects)
+    if (!in_call_ || !has_effects())
         return fail(ErrorCode::kDenied, "push: only while handling an event");
     if (!setup_.may_push) {
         return fail(ErrorCode::kDenied,

@@ -15,19 +15,16 @@
 
 #include "core/metrics.hpp"
 #include "engine/handler.hpp"
+#include "engine/input.hpp"
 #include "engine/outside.hpp"
 #include "engine/state_file.hpp"
 
 namespace millrace::engine {
 
-// What the call is for: where its effects come from, and what their ids are derived from.
+// What the call is for.
 struct CallContext {
-    EffectOrigin from;
-    IdentityBuilder identity{"millrace.effect"};
-    std::int64_t hops = 0;
-    std::string traceparent;
+    const Input* input = nullptr;  // nullptr: no input, so no effects
     sqlite::Trust trust = sqlite::Trust::kPlugin;
-    bool effects = true;  // false: a question
     std::chrono::nanoseconds deadline{std::chrono::nanoseconds::max()};
 };
 
@@ -82,6 +79,7 @@ public:
     Result<void> origins(const std::function<void(const OriginCounts&)>& each) override;
 
 private:
+    bool has_effects() const { return context_.input != nullptr; }
     Result<void> permit(std::string_view service, bool effect);
     Result<sqlite::Statement> take_statement(std::string_view sql);
     void keep_statement(std::string_view sql, sqlite::Statement statement);

@@ -116,7 +116,6 @@ Result<void> Shard::renew_instance() {
     instance_.reset();
     CallContext context;
     context.trust = sqlite::Trust::kPluginRead;
-    context.effects = false;
     services_->begin_call(std::move(context));
     auto made = setup_.factory.create(setup_.identity, *services_);
     services_->end_call();
@@ -179,7 +178,6 @@ void Shard::query(std::string question, std::vector<std::pair<std::string, std::
         if (self->instance_) {
             CallContext context;
             context.trust = sqlite::Trust::kPluginRead;
-            context.effects = false;
             context.deadline =
                 self->setup_.runtime.clock().monotonic() + self->setup_.section.timeout;
             self->services_->begin_call(std::move(context));

@@ -131,7 +131,6 @@ private:
     struct Resolved {
         InputPtr input;
         Verdict verdict;
-        std::string lane;
     };
     struct Committed {
         ShardRelease release;
@@ -173,7 +172,8 @@ private:
     Result<void> save_confirmed();
     Result<void> count_outbox();
     bool is_full() const { return pending_ >= setup_.section.max_in_flight; }
-    void account(const Resolved& resolved, std::map<Verdict, std::size_t>& counts);
+    static void account(const Resolved& resolved, OriginState& state);
+    std::string lane_key(const Input& input) const;
     ShardRelease make_release();
     void replay_batch();
     void pause(const Error& why);
@@ -189,7 +189,6 @@ private:
     Step resolve_dead_letter(Input& input);
     Step run(Input& input);
     Outcome call_instance(Input& input);
-    CallContext context_for(const Input& input) const;
     Step settle(Input& input, const Outcome& outcome, const CallEffects& effects,
                 std::chrono::nanoseconds took);
     Step settle_success(Input& input, Verdict verdict, const CallEffects& effects);

@@ -69,17 +69,26 @@ void Shard::finish_batch() {
 }
 
 Result<void> Shard::save_batch(std::map<Verdict, std::size_t>& counts) {
-    std::map<std::pair<std::string, Verdict>, std::size_t> per_topic;
+    std::map<std::pair<std::string_view, Verdict>, std::size_t> per_topic;
+    const TopicPartition* origin = nullptr;
+    OriginState* state = nullptr;
     for (const auto& resolved : done_) {
-        account(resolved, counts);
-        if (resolved.input->event != nullptr)
-            ++per_topic[{resolved.input->origin().topic, resolved.verdict}];
+        const Input& input = *resolved.input;
+        if (input.event == nullptr) continue;
+        if (origin != &input.origin()) {  // the inputs of one batch come in runs
+            origin = &input.origin();
+            state = &origin_state(*origin);
+            touched_.insert(*origin);
+        }
+        account(resolved, *state);
+        ++counts[resolved.verdict];
+        ++per_topic[{origin->topic, resolved.verdict}];
     }
     for (const auto& [which, records] : per_topic)
-        setup_.metrics.count(which.first, which.second, records);
+        setup_.metrics.count(std::string(which.first), which.second, records);
     if (!state_) return {};
-    for (const auto& origin : touched_) {
-        auto saved = state_->save_origin(origin_state(origin));
+    for (const auto& touched : touched_) {
+        auto saved = state_->save_origin(origin_state(touched));
         if (!saved) return saved;
     }
     for (auto& [topic, ring] : rings_) {
@@ -89,14 +98,10 @@ Result<void> Shard::save_batch(std::map<Verdict, std::size_t>& counts) {
     return save_confirmed();
 }
 
-void Shard::account(const Resolved& resolved, std::map<Verdict, std::size_t>& counts) {
-    ++counts[resolved.verdict];
-    const Input& input = *resolved.input;
-    if (input.event == nullptr) return;
-    OriginState& state = origin_state(input.origin());
-    state.tracker.resolve(input.event->record->offset);
-    touched_.insert(input.origin());
-    state.counts.last = std::max(state.counts.last, input.event->record->offset);
+void Shard::account(const Resolved& resolved, OriginState& state) {
+    const Offset offset = resolved.input->event->record->offset;
+    state.tracker.resolve(offset);
+    state.counts.last = std::max(state.counts.last, offset);
     switch (resolved.verdict) {
         case Verdict::kAcked:
             ++state.counts.acked;
@@ -173,7 +178,8 @@ void Shard::replay_batch() {
             --last.input->attempt;
         if (last.input->timer)
             loaded_timers_.emplace(last.input->timer->id, last.input->timer->firing);
-        lanes_.put_back(last.lane, std::move(last.input));
+        const std::string lane = lane_key(*last.input);
+        lanes_.put_back(lane, std::move(last.input));
         done_.pop_back();
     }
     new_events_.clear();

@@ -52,6 +52,17 @@ void Shard::add_record(const DecodedBatchPtr& batch, const DecodedEvent& event,
     lanes_.add(lane_of(event, setup_.factory.traits().raw, fallback), std::move(input));
 }
 
+std::string Shard::lane_key(const Input& input) const {
+    if (input.timer)
+        return input.timer->key.empty() ? "timer " + input.timer->id : input.timer->key;
+    if (input.response) {
+        const OutboxCall& call = input.response->call;
+        return call.key.empty() ? "call " + call.id : call.key;
+    }
+    return std::string(
+        lane_of(*input.event, setup_.factory.traits().raw, partition_lane(input.origin())));
+}
+
 OriginState& Shard::origin_state(const TopicPartition& origin) {
     auto found = origins_.find(origin);
     if (found == origins_.end()) {
@@ -143,8 +154,7 @@ void Shard::load_due_timers() {
         auto input = std::make_unique<Input>();
         input->id = next_input_++;
         input->timer = std::move(timer);
-        const std::string lane =
-            input->timer->key.empty() ? "timer " + input->timer->id : input->timer->key;
+        const std::string lane = lane_key(*input);
         lanes_.add(lane, std::move(input));
     }
     arm_timers();

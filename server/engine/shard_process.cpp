@@ -1,20 +1,10 @@
 // One input of a shard: what its handler makes of it, inside a savepoint of its own.
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "engine/shard.hpp"
-#include "events/time.hpp"
 
 namespace millrace::engine {
 namespace {
-
-std::int64_t hops_of(const Record& record) {
-    const auto text = record.header("millrace-hops");
-    std::int64_t hops = 0;
-    std::from_chars(text.data(), text.data() + text.size(), hops);
-    return hops;
-}
 
 // Fields are not read from a record of a handler that takes raw input.
 bool is_unread(const DecodedEvent& event, bool raw) {
@@ -31,10 +21,10 @@ Shard::Step Shard::process(Input& input) {
         if (is_unread(event, setup_.factory.traits().raw)) return skip_or_fail_unread(input);
         if (rings_.at(input.origin().topic)->contains(event.identity))
             return resolve(input, Verdict::kDuplicate);
-        if (hops_of(*event.record) > setup_.section.max_hops) {
+        if (hops_of(input) > setup_.section.max_hops) {
             fail_input(input,
                        {"loop", fmt::format("published {} times over by handlers; max_hops is {}",
-                                            hops_of(*event.record), setup_.section.max_hops)},
+                                            hops_of(input), setup_.section.max_hops)},
                        false, std::nullopt);
             return Step::kNext;
         }
@@ -63,8 +53,7 @@ Shard::Step Shard::skip_or_fail_unread(Input& input) {
 }
 
 Shard::Step Shard::resolve(Input& input, Verdict verdict) {
-    const std::string lane = *input.lane->key;
-    done_.push_back({lanes_.take(input), verdict, lane});
+    done_.push_back({lanes_.take(input), verdict});
     return Step::kNext;
 }
 
@@ -88,7 +77,7 @@ Shard::Step Shard::run(Input& input) {
     Clock& clock = setup_.runtime.clock();
     const auto started = clock.monotonic();
     if (input.state == InputState::kReady && ++input.attempt == 1) input.first_attempt = started;
-    services_->begin_call(context_for(input));
+    services_->begin_call({&input, sqlite::Trust::kPlugin, started + setup_.section.timeout});
     gauges_.call_started_ns = started.count();
     const Outcome outcome = call_instance(input);
     gauges_.call_started_ns = 0;
@@ -113,31 +102,6 @@ Outcome Shard::call_instance(Input& input) {
     if (input.state == InputState::kCompleted)
         return instance_->on_complete(message, *input.completion);
     return instance_->on_message(message);
-}
-
-CallContext Shard::context_for(const Input& input) const {
-    CallContext context;
-    context.identity.add(setup_.identity.handler);
-    if (input.event != nullptr) {
-        const Record& record = *input.event->record;
-        context.from = {input.origin(), record.offset};
-        context.identity.add("record").add(input.origin().topic).add(input.event->identity.view());
-        context.hops = hops_of(record);
-        context.traceparent = record.header("traceparent");
-    } else if (input.timer) {
-        const TimerRow& timer = *input.timer;
-        context.from.origin.topic = timer.topic;
-        context.identity.add("timer")
-            .add(timer.id)
-            .add(timer.due.time_since_epoch().count())
-            .add(timer.firing);
-    } else {
-        const OutboxCall& call = input.response->call;
-        context.from.origin.topic = call.from.origin.topic;
-        context.identity.add("response").add(call.idempotency_key);
-    }
-    context.deadline = setup_.runtime.clock().monotonic() + setup_.section.timeout;
-    return context;
 }
 
 Shard::Step Shard::settle(Input& input, const Outcome& outcome, const CallEffects& effects,

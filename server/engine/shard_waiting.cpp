@@ -144,8 +144,8 @@ void Shard::responded(OutboxCall call, HttpAnswer answer) {
     if (closed_) return;
     auto input = std::make_unique<Input>();
     input->id = next_input_++;
-    const std::string lane = call.key.empty() ? "call " + call.id : call.key;
     input->response = CallResponse{std::move(call), std::move(answer)};
+    const std::string lane = lane_key(*input);
     lanes_.add(lane, std::move(input));
     schedule();
 }

@@ -1,0 +1,43 @@
+#include "engine/input.hpp"
+
+#include <charconv>
+
+namespace millrace::engine {
+
+IdentityBuilder effect_identity(std::string_view handler, const Input& input) {
+    IdentityBuilder identity("millrace.effect");
+    identity.add(handler);
+    if (input.event != nullptr) {
+        identity.add("record").add(input.origin().topic).add(input.event->identity.view());
+    } else if (input.timer) {
+        const TimerRow& timer = *input.timer;
+        identity.add("timer")
+            .add(timer.id)
+            .add(timer.due.time_since_epoch().count())
+            .add(timer.firing);
+    } else {
+        identity.add("response").add(input.response->call.idempotency_key);
+    }
+    return identity;
+}
+
+EffectOrigin effect_origin(const Input& input) {
+    if (input.event != nullptr) return {input.origin(), input.event->record->offset};
+    EffectOrigin from;
+    from.origin.topic = input.timer ? input.timer->topic : input.response->call.from.origin.topic;
+    return from;
+}
+
+std::int64_t hops_of(const Input& input) {
+    if (input.event == nullptr) return 0;
+    const auto text = input.event->record->header("millrace-hops");
+    std::int64_t hops = 0;
+    std::from_chars(text.data(), text.data() + text.size(), hops);
+    return hops;
+}
+
+std::string_view traceparent_of(const Input& input) {
+    return input.event == nullptr ? std::string_view() : input.event->record->header("traceparent");
+}
+
+}  // namespace millrace::engine
