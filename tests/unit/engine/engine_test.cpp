@@ -439,16 +439,16 @@ TEST_F(Engine, a_rebalance_loses_and_repeats_nothing) {
 }
 
 TEST_F(Engine, intake_stops_at_the_bound_and_goes_on_below_it) {
-    world.section.max_buffered = 1'000;
+    world.section.max_buffered = 200;
     world.model->on_message = [](ShardServices& services, const MessageInput& input) {
         return input.attempt == 1 ? retry("first") : ModelHandler::insert(services, input);
     };
     world.section.shards = 1;
-    for (int i = 0; i < 5'000; ++i) world.send(0, "u" + std::to_string(i), "t");
+    for (int i = 0; i < 1'000; ++i) world.send(0, "u" + std::to_string(i), "t");
     world.start();
-    EXPECT_LE(boost::json::parse(world.supervisor->status()).at("handlers").at(0).at("queue_records").to_number<int>(), 1'500);
+    EXPECT_LE(boost::json::parse(world.supervisor->status()).at("handlers").at(0).at("queue_records").to_number<int>(), 700);
     world.runtime.advance(milliseconds(20'000));
-    EXPECT_EQ(std::ranges::count(world.rows(), ';'), 5'000);
+    EXPECT_EQ(std::ranges::count(world.rows(), ';'), 1'000);
 }
 
 TEST_F(Engine, stopping_drains_what_is_ready_and_commits_it) {
