@@ -148,7 +148,7 @@ function card(handler) {
       figure(number.format(list.at(-1).rate), "events/s"),
       figure(compact.format(lagOf(handler)), "behind", lagOf(handler) > 1000),
       figure(compact.format(totals.retries ?? 0), "retries"),
-      figure(compact.format(failures), "dead", failures > 0)),
+      figure(compact.format(failures), "dead letters", failures > 0)),
     sparkline(list, `${handler.handler}: events per second`),
     lanes(handler),
     why ? element("p", { class: "why" }, why) : null,
