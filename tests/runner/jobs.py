@@ -96,7 +96,7 @@ def from_python():
         if kind in NOT_TESTS:
             continue
         suite = SUITE_OF_KIND.get(kind, kind)
-        sources = [ROOT / "server", ROOT / "plugins", ROOT / "CMakeLists.txt"] if suite == "floors" else server_files()
+        sources = [*server_files(), *([ROOT / "server", ROOT / "plugins"] if suite == "floors" else [])]
         jobs.append(Job(
             suite=suite, name=str(file.relative_to(TESTS).with_suffix("")), kind="python", command=[str(file)],
             inputs=[TESTS / kind, *sources], seconds=SECONDS["python"], alone=suite == "e2e",
