@@ -41,12 +41,6 @@ std::uint32_t murmur_tail(std::string_view tail, std::uint32_t hash) {
 
 }  // namespace
 
-std::size_t IdentityHash::operator()(const Identity& identity) const noexcept {
-    std::size_t hash = 0;
-    std::memcpy(&hash, identity.bytes.data(), sizeof hash);
-    return hash;
-}
-
 IdentityBuilder::IdentityBuilder(std::string_view domain) : hash_(kKeyLow, kKeyHigh) {
     add(domain);
 }

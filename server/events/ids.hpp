@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,8 +24,13 @@ struct Identity {
     std::string_view view() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 };
 
+// Its bits are evenly spread already.
 struct IdentityHash {
-    std::size_t operator()(const Identity& identity) const noexcept;
+    std::size_t operator()(const Identity& identity) const noexcept {
+        std::size_t hash = 0;
+        std::memcpy(&hash, identity.bytes.data(), sizeof hash);
+        return hash;
+    }
 };
 
 // The 128-bit hash that identities and derived ids are made of: stable for ever, since state files hold its results.

@@ -1,5 +1,6 @@
 #include "gateway/cursor.hpp"
 
+#include "core/crc32.hpp"
 #include "gateway/encoding.hpp"
 
 namespace millrace::gateway {

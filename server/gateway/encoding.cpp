@@ -41,19 +41,6 @@ char lower(char letter) {
     return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + ('a' - 'A')) : letter;
 }
 
-constexpr std::array<std::uint32_t, 256> make_crc_table() {
-    std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t i = 0; i < 256; ++i) {
-        std::uint32_t value = i;
-        for (int bit = 0; bit < 8; ++bit)
-            value = (value & 1U) != 0 ? (value >> 1U) ^ 0xedb88320U : value >> 1U;
-        table[i] = value;
-    }
-    return table;
-}
-
-constexpr auto kCrcTable = make_crc_table();
-
 }  // namespace
 
 std::string base64(std::string_view bytes) {
@@ -153,13 +140,6 @@ bool same_secret(std::string_view given, std::string_view expected) {
     SHA256(reinterpret_cast<const unsigned char*>(given.data()), given.size(), left.data());
     SHA256(reinterpret_cast<const unsigned char*>(expected.data()), expected.size(), right.data());
     return CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
-}
-
-std::uint32_t crc32(std::string_view bytes) {
-    std::uint32_t value = 0xffffffffU;
-    for (const char byte : bytes)
-        value = kCrcTable[(value ^ static_cast<unsigned char>(byte)) & 0xffU] ^ (value >> 8U);
-    return ~value;
 }
 
 }  // namespace millrace::gateway

@@ -37,7 +37,4 @@ std::string_view trimmed(std::string_view text);
 // Takes as long for a wrong secret as for the right one.
 bool same_secret(std::string_view given, std::string_view expected);
 
-// CRC-32 of zlib and IEEE 802.3, reflected.
-std::uint32_t crc32(std::string_view bytes);
-
 }  // namespace millrace::gateway

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/crc32.hpp"
 #include "events/time.hpp"
 #include "gateway/encoding.hpp"
 
@@ -170,7 +171,8 @@ void History::enforce_limits(User& user, Timestamp now) {
         drop_oldest_of(user);
     }
     // Whoever has nothing left to resume is forgotten before others lose what they have.
-    for (std::size_t tries = users_.size() + events_.size(); bytes_ > limits_.total_bytes && tries > 0; --tries) {
+    for (std::size_t tries = users_.size() + events_.size();
+         bytes_ > limits_.total_bytes && tries > 0; --tries) {
         if (events_.empty() || by_age_.front()->events.empty()) {
             drop_oldest_user(now);
         } else {

@@ -1,4 +1,5 @@
-// EngineWorld: the engine on a manual runtime, a log in memory and a real state directory; it can be killed and started again.
+// EngineWorld: the engine on a manual runtime, a log in memory and a real state directory; it can
+// be killed and started again.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,10 +19,18 @@
 namespace millrace::testing {
 
 struct RecordingSink final : engine::PushSink {
-    void opened(const TopicPartition& origin, Offset floor) override { log.push_back("open " + to_string(origin) + " " + std::to_string(floor.value)); }
-    void push(engine::PushMessage message) override { log.push_back("push " + message.user + " " + message.data); }
-    void advanced(const TopicPartition& origin, Offset next) override { log.push_back("next " + to_string(origin) + " " + std::to_string(next.value)); }
-    void closed(const TopicPartition& origin) override { log.push_back("close " + to_string(origin)); }
+    void opened(const TopicPartition& origin, Offset floor) override {
+        log.push_back("open " + to_string(origin) + " " + std::to_string(floor.value));
+    }
+    void push(engine::PushMessage message) override {
+        log.push_back("push " + message.user + " " + message.data);
+    }
+    void advanced(const TopicPartition& origin, Offset next) override {
+        log.push_back("next " + to_string(origin) + " " + std::to_string(next.value));
+    }
+    void closed(const TopicPartition& origin) override {
+        log.push_back("close " + to_string(origin));
+    }
     std::vector<std::string> log;
 };
 
@@ -47,8 +56,8 @@ public:
         : transport(runtime),
           http(runtime),
           schemas(SchemaSet::load(MILLRACE_SOURCE_DIR "/schemas")),
-          reader(ConfigNode::load_file(MILLRACE_SOURCE_DIR "/schemas/envelope.yaml", nullptr), schemas,
-                 {{"tasks", "task-event", false}, {"others", "task-event", false}}),
+          reader(ConfigNode::load_file(MILLRACE_SOURCE_DIR "/schemas/envelope.yaml", nullptr),
+                 schemas, {{"tasks", "task-event", false}, {"others", "task-event", false}}),
           model(std::make_shared<ModelHandler>()) {
         transport.make_topic("tasks", 3);
         transport.make_topic("others", 5);
@@ -61,9 +70,19 @@ public:
     ~EngineWorld() { kill(); }
 
     void start() {
-        engine::Surroundings surroundings{runtime, transport, *metrics, reader, push, http,
-                                          [](std::string_view, std::string_view) -> Result<void> { return {}; }, directory.path(), "", milliseconds(0)};
-        engine::HandlerSetup setup{section, model, {{"tasks", "tasks-dlq"}, {"others", "tasks-dlq"}}};
+        engine::Surroundings surroundings{
+            runtime,
+            transport,
+            *metrics,
+            reader,
+            push,
+            http,
+            [](std::string_view, std::string_view) -> Result<void> { return {}; },
+            directory.path(),
+            "",
+            milliseconds(0)};
+        engine::HandlerSetup setup{
+            section, model, {{"tasks", "tasks-dlq"}, {"others", "tasks-dlq"}}};
         supervisor = std::make_unique<engine::Supervisor>(surroundings, "test", std::vector{setup});
         supervisor->start();
         runtime.settle();
@@ -82,17 +101,21 @@ public:
         runtime.settle();
     }
 
-    Offset send(int partition, const std::string& user, const std::string& task, std::optional<std::string> key = {}) {
+    Offset send(int partition, const std::string& user, const std::string& task,
+                std::optional<std::string> key = {}) {
         return transport.append({"tasks", {partition}}, std::move(key), event(user, task));
     }
     std::string event(const std::string& user, const std::string& task) {
-        return R"({"event_id":")" + random_uuid(runtime.random()) + R"(","schema_version":1,"event_type":"created","timestamp":"2026-01-01T00:00:00Z","task_id":")" +
+        return R"({"event_id":")" + random_uuid(runtime.random()) +
+               R"(","schema_version":1,"event_type":"created","timestamp":"2026-01-01T00:00:00Z","task_id":")" +
                task + R"(","user_id":")" + user + R"(","task_data":{"title":"t"}})";
     }
     // "user:task;" of every row of every shard.
     std::string rows() {
         std::string answer;
-        supervisor->query("model", "rows", {}, [&](const Result<std::string>& got) { answer = got ? *got : got.error().message; });
+        supervisor->query("model", "rows", {}, [&](const Result<std::string>& got) {
+            answer = got ? *got : got.error().message;
+        });
         runtime.settle();
         const auto begin = answer.find(R"("rows":")") + 8;
         return answer.substr(begin, answer.find('"', begin) - begin);

@@ -1,7 +1,9 @@
-// ManualRuntime: a Runtime on one thread with a clock that only moves when told: what runs in a test runs in the same order every time.
+// ManualRuntime: a Runtime on one thread with a clock that only moves when told: what runs in a
+// test runs in the same order every time.
 //
-// Tasks of all strands stand in one queue, in the order they were posted. `settle` runs them until none is left; `advance` moves the clock
-// and fires the timers on the way. Destroy what posts before the runtime.
+// Tasks of all strands stand in one queue, in the order they were posted. `settle` runs them until
+// none is left; `advance` moves the clock and fires the timers on the way. Destroy what posts
+// before the runtime.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +21,13 @@ namespace millrace::testing {
 
 class ManualClock final : public Clock {
 public:
-    Timestamp now() const override { return Timestamp(std::chrono::microseconds(1'767'225'600'000'000)) + std::chrono::duration_cast<Timestamp::duration>(elapsed); }
-    std::chrono::nanoseconds monotonic() const override { return std::chrono::seconds(1) + elapsed; }
+    Timestamp now() const override {
+        return Timestamp(std::chrono::microseconds(1'767'225'600'000'000)) +
+               std::chrono::duration_cast<Timestamp::duration>(elapsed);
+    }
+    std::chrono::nanoseconds monotonic() const override {
+        return std::chrono::seconds(1) + elapsed;
+    }
     std::chrono::nanoseconds elapsed{0};
 };
 
@@ -49,7 +56,9 @@ public:
     ManualRuntime() : queue_(std::make_shared<Queue>()), loop_(*this) {}
 
     Strand& loop() override { return loop_; }
-    std::unique_ptr<WorkerPool> make_pool(const std::string&, std::size_t) override { return std::make_unique<Pool>(*this); }
+    std::unique_ptr<WorkerPool> make_pool(const std::string&, std::size_t) override {
+        return std::make_unique<Pool>(*this);
+    }
     Clock& clock() override { return clock_; }
     Random& random() override { return random_; }
     ManualClock& manual_clock() { return clock_; }
@@ -75,7 +84,8 @@ public:
     }
 
     // Until the predicate holds, at most for this long of the clock's time.
-    bool advance_until(const std::function<bool()>& predicate, milliseconds longest = milliseconds(120'000)) {
+    bool advance_until(const std::function<bool()>& predicate,
+                       milliseconds longest = milliseconds(120'000)) {
         settle();
         for (milliseconds waited{0}; waited <= longest; waited += milliseconds(10)) {
             if (predicate()) return true;
@@ -93,11 +103,13 @@ public:
 private:
     class ManualTimer final : public Timer {
     public:
-        ManualTimer(std::weak_ptr<Queue> queue, std::uint64_t number) : queue_(std::move(queue)), number_(number) {}
+        ManualTimer(std::weak_ptr<Queue> queue, std::uint64_t number)
+            : queue_(std::move(queue)), number_(number) {}
         ~ManualTimer() override {
             const auto queue = queue_.lock();
             if (!queue) return;
-            std::erase_if(queue->timers, [&](const auto& entry) { return entry.second.first == number_; });
+            std::erase_if(queue->timers,
+                          [&](const auto& entry) { return entry.second.first == number_; });
         }
 
     private:
@@ -112,7 +124,8 @@ private:
         std::unique_ptr<Timer> after(milliseconds delay, Task task) override {
             Queue& queue = *runtime_.queue_;
             const std::uint64_t number = ++queue.next_timer;
-            queue.timers.emplace(runtime_.clock_.elapsed + delay, std::pair{number, std::move(task)});
+            queue.timers.emplace(runtime_.clock_.elapsed + delay,
+                                 std::pair{number, std::move(task)});
             return std::make_unique<ManualTimer>(runtime_.queue_, number);
         }
         bool is_current() const override { return true; }
@@ -124,7 +137,9 @@ private:
     class Pool final : public WorkerPool {
     public:
         explicit Pool(ManualRuntime& runtime) : runtime_(runtime) {}
-        std::shared_ptr<Strand> make_strand() override { return std::make_shared<ManualStrand>(runtime_); }
+        std::shared_ptr<Strand> make_strand() override {
+            return std::make_shared<ManualStrand>(runtime_);
+        }
 
     private:
         ManualRuntime& runtime_;

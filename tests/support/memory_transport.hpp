@@ -1,4 +1,5 @@
-// MemoryTransport: a log in memory with one member per group, for tests of what stands above a transport. Faults are switches.
+// MemoryTransport: a log in memory with one member per group, for tests of what stands above a
+// transport. Faults are switches.
 #pragma once
 
 #include <algorithm>
@@ -69,14 +70,16 @@ public:
         for (const auto& topic : topics) make_topic(topic.name, topic.partitions);
         runtime_.loop().post([done] { done({}); });
     }
-    Result<std::unique_ptr<Consumer>> subscribe(const Subscription& subscription, ConsumerListener& listener) override {
+    Result<std::unique_ptr<Consumer>> subscribe(const Subscription& subscription,
+                                                ConsumerListener& listener) override {
         auto consumer = std::make_unique<MemoryConsumer>(*this, subscription, listener);
         runtime_.loop().post([this, member = consumer.get()] {
             if (std::ranges::find(consumers_, member) != consumers_.end()) member->assign();
         });
         return std::unique_ptr<Consumer>(std::move(consumer));
     }
-    void publish(std::vector<OutgoingRecord> records, Origin, Callback<std::vector<Result<RecordPosition>>> done) override {
+    void publish(std::vector<OutgoingRecord> records, Origin,
+                 Callback<std::vector<Result<RecordPosition>>> done) override {
         std::vector<Result<RecordPosition>> results;
         for (auto& record : records) results.push_back(store(record));
         runtime_.loop().post([done, results] { done(results); });
@@ -90,7 +93,8 @@ public:
         const Watermarks marks{low[origin], Offset{static_cast<std::int64_t>(log[origin].size())}};
         runtime_.loop().post([done, marks] { done(marks); });
     }
-    void read(const TopicPartition& origin, Offset offset, std::size_t limit, Callback<Result<RecordBatchPtr>> done) override {
+    void read(const TopicPartition& origin, Offset offset, std::size_t limit,
+              Callback<Result<RecordBatchPtr>> done) override {
         auto batch = batch_of(origin, offset, limit, Epoch{});
         runtime_.loop().post([done, batch] { done(batch); });
     }
@@ -105,7 +109,8 @@ public:
 private:
     class MemoryConsumer final : public Consumer {
     public:
-        MemoryConsumer(MemoryTransport& transport, Subscription subscription, ConsumerListener& listener)
+        MemoryConsumer(MemoryTransport& transport, Subscription subscription,
+                       ConsumerListener& listener)
             : transport_(transport), subscription_(std::move(subscription)), listener_(listener) {
             transport_.consumers_.push_back(this);
         }
@@ -115,10 +120,13 @@ private:
             ++epoch_.value;
             std::vector<Assigned> assigned;
             for (const auto& [origin, records] : transport_.log) {
-                if (std::ranges::find(subscription_.topics, origin.topic) == subscription_.topics.end()) continue;
+                if (std::ranges::find(subscription_.topics, origin.topic) ==
+                    subscription_.topics.end())
+                    continue;
                 auto& offsets = transport_.committed[subscription_.group];
                 const auto at = offsets.find(origin);
-                assigned.push_back({origin, at == offsets.end() ? std::nullopt : std::optional(at->second)});
+                assigned.push_back(
+                    {origin, at == offsets.end() ? std::nullopt : std::optional(at->second)});
             }
             listener_.on_assigned(epoch_, assigned);
         }
@@ -135,30 +143,37 @@ private:
             if (from.kind == StartPosition::Kind::kOffset) offset = from.offset;
             if (from.kind == StartPosition::Kind::kLatest) offset = end;
             if (from.kind == StartPosition::Kind::kTime) {
-                while (offset < end && transport_.log[origin][static_cast<std::size_t>(offset.value)].timestamp < from.time) ++offset.value;
+                while (offset < end &&
+                       transport_.log[origin][static_cast<std::size_t>(offset.value)].timestamp <
+                           from.time)
+                    ++offset.value;
             }
-            transport_.runtime_.loop().post([this, origin, offset, end, alive = std::weak_ptr(alive_)] {
-                if (!alive.lock()) return;
-                if (offset < transport_.low[origin] || offset > end) {
-                    listener_.on_out_of_range(origin, epoch_, offset, {transport_.low[origin], end});
-                    return;
-                }
-                next_[origin] = offset;
-                at_end_.erase(origin);
-                feed();
-            });
+            transport_.runtime_.loop().post(
+                [this, origin, offset, end, alive = std::weak_ptr(alive_)] {
+                    if (!alive.lock()) return;
+                    if (offset < transport_.low[origin] || offset > end) {
+                        listener_.on_out_of_range(origin, epoch_, offset,
+                                                  {transport_.low[origin], end});
+                        return;
+                    }
+                    next_[origin] = offset;
+                    at_end_.erase(origin);
+                    feed();
+                });
         }
         void feed() {
             for (auto& [origin, offset] : next_) {
                 if (stopped_.contains(origin)) continue;
                 const Offset end{static_cast<std::int64_t>(transport_.log[origin].size())};
                 while (offset < end && !stopped_.contains(origin)) {
-                    auto batch = transport_.batch_of(origin, offset, subscription_.max_batch_records, epoch_);
+                    auto batch = transport_.batch_of(origin, offset,
+                                                     subscription_.max_batch_records, epoch_);
                     offset = batch->records.back().offset.next();
                     at_end_.erase(origin);
                     listener_.on_batch(batch);
                 }
-                if (offset == end && at_end_.insert(origin).second) listener_.on_end(origin, epoch_, end);
+                if (offset == end && at_end_.insert(origin).second)
+                    listener_.on_end(origin, epoch_, end);
             }
         }
         void stop_draining(const TopicPartition& origin) override { stopped_.insert(origin); }
@@ -168,14 +183,17 @@ private:
                 if (alive.lock()) feed();
             });
         }
-        void commit(const TopicPartition& origin, Offset position) override { transport_.committed[subscription_.group][origin] = position; }
+        void commit(const TopicPartition& origin, Offset position) override {
+            transport_.committed[subscription_.group][origin] = position;
+        }
         std::optional<Offset> committed(const TopicPartition& origin) const override {
             const auto& offsets = transport_.committed[subscription_.group];
             const auto at = offsets.find(origin);
             return at == offsets.end() ? std::nullopt : std::optional(at->second);
         }
         std::optional<Watermarks> watermarks(const TopicPartition& origin) const override {
-            return Watermarks{transport_.low[origin], Offset{static_cast<std::int64_t>(transport_.log[origin].size())}};
+            return Watermarks{transport_.low[origin],
+                              Offset{static_cast<std::int64_t>(transport_.log[origin].size())}};
         }
         void close(std::function<void()> done) override {
             next_.clear();
@@ -198,18 +216,24 @@ private:
     }
 
     Result<RecordPosition> store(const OutgoingRecord& record) {
-        if (unavailable.contains(record.topic)) return fail(ErrorCode::kUnavailable, record.topic + ": switched off");
-        if (refusing.contains(record.topic)) return fail(ErrorCode::kInvalid, record.topic + ": refused");
-        if (!counts_.contains(record.topic)) return fail(ErrorCode::kNotFound, record.topic + ": no such topic");
+        if (unavailable.contains(record.topic))
+            return fail(ErrorCode::kUnavailable, record.topic + ": switched off");
+        if (refusing.contains(record.topic))
+            return fail(ErrorCode::kInvalid, record.topic + ": refused");
+        if (!counts_.contains(record.topic))
+            return fail(ErrorCode::kNotFound, record.topic + ": no such topic");
         const int partitions = counts_.at(record.topic);
-        const Partition partition = record.partition ? *record.partition
-                                    : record.key     ? partition_for_key(*record.key, partitions)
-                                                     : Partition{static_cast<std::int32_t>(spread_++ % partitions)};
+        const Partition partition =
+            record.partition ? *record.partition
+            : record.key     ? partition_for_key(*record.key, partitions)
+                             : Partition{static_cast<std::int32_t>(spread_++ % partitions)};
         const TopicPartition origin{record.topic, partition};
-        return RecordPosition{origin, append(origin, {{}, record.key, record.value, record.headers})};
+        return RecordPosition{origin,
+                              append(origin, {{}, record.key, record.value, record.headers})};
     }
 
-    std::shared_ptr<RecordBatch> batch_of(const TopicPartition& origin, Offset offset, std::size_t limit, Epoch epoch) {
+    std::shared_ptr<RecordBatch> batch_of(const TopicPartition& origin, Offset offset,
+                                          std::size_t limit, Epoch epoch) {
         struct Memory {
             std::deque<StoredRecord> records;
             std::deque<std::vector<Header>> headers;
@@ -219,7 +243,8 @@ private:
         batch->origin = origin;
         batch->epoch = epoch;
         const auto& records = log[origin];
-        for (auto at = static_cast<std::size_t>(offset.value); at < records.size() && batch->records.size() < limit; ++at) {
+        for (auto at = static_cast<std::size_t>(offset.value);
+             at < records.size() && batch->records.size() < limit; ++at) {
             const StoredRecord& stored = memory->records.emplace_back(records[at]);
             auto& headers = memory->headers.emplace_back();
             for (const auto& [header, value] : stored.headers) headers.push_back({header, value});

@@ -10,7 +10,8 @@ namespace millrace::testing {
 class TemporaryDirectory {
 public:
     TemporaryDirectory() {
-        std::string name = (std::filesystem::temp_directory_path() / "millrace-test-XXXXXX").string();
+        std::string name =
+            (std::filesystem::temp_directory_path() / "millrace-test-XXXXXX").string();
         if (mkdtemp(name.data()) == nullptr) std::abort();
         path_ = name;
     }

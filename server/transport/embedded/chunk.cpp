@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <boost/crc.hpp>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -93,12 +92,6 @@ std::size_t payload_bytes(const OutgoingRecord& record) {
     bytes += record.value ? record.value->size() : 0;
     for (const auto& [name, value] : record.headers) bytes += name.size() + value.size();
     return bytes;
-}
-
-std::uint32_t checksum(std::string_view bytes) {
-    boost::crc_32_type crc;
-    crc.process_bytes(bytes.data(), bytes.size());
-    return crc.checksum();
 }
 
 Offset ChunkBuilder::add(const OutgoingRecord& record, Timestamp timestamp) {

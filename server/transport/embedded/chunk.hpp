@@ -45,8 +45,6 @@ struct ReadLimit {
 // The size that `max.message.bytes` bounds: key, value and headers.
 std::size_t payload_bytes(const OutgoingRecord& record);
 
-std::uint32_t checksum(std::string_view bytes);
-
 class ChunkBuilder {
 public:
     explicit ChunkBuilder(Offset base) : next_(base) {}

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/crc32.hpp"
+
 namespace millrace::embedded {
 namespace {
 
@@ -133,7 +135,7 @@ Result<void> Segment::insert(const std::vector<std::pair<Partition, const Chunk*
         insert_.bind(2, chunk->base.value);
         insert_.bind(3, std::int64_t{chunk->count});
         insert_.bind(4, chunk->last_time);
-        insert_.bind(5, std::int64_t{checksum(*chunk->data)});
+        insert_.bind(5, std::int64_t{crc32(*chunk->data)});
         insert_.bind(6, as_bytes(*chunk->data));
         if (auto done = insert_.run(); !done) return done;
     }
@@ -146,7 +148,7 @@ Result<Chunk> Segment::current_chunk(sqlite::Statement& statement) const {
                                                     blob.size());
     Chunk chunk{Offset{statement.integer(0)}, static_cast<std::int32_t>(statement.integer(1)),
                 statement.integer(2), std::move(data)};
-    if (checksum(*chunk.data) == statement.integer(3)) return chunk;
+    if (crc32(*chunk.data) == statement.integer(3)) return chunk;
     return fail(ErrorCode::kCorrupt,
                 fmt::format("{}: the records {} to {} fail their checksum; restore the file from a "
                             "copy",

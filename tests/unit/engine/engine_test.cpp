@@ -1,4 +1,5 @@
-// What the engine guarantees (G1 to G4, G8), on a manual clock, with a real SQLite and a log in memory.
+// What the engine guarantees (G1 to G4, G8), on a manual clock, with a real SQLite and a log in
+// memory.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,13 +10,15 @@
 namespace millrace::engine {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::EngineWorld;
+using ::testing::HasSubstr;
 using testing::ModelHandler;
 
 Outcome retry(const char* reason) { return {OutcomeKind::kRetry, reason, {}}; }
 Outcome dead_letter(const char* reason) { return {OutcomeKind::kDeadLetter, reason, {}}; }
-std::string_view task_of(const MessageInput& input) { return input.event.envelope.task_id.value_or(""); }
+std::string_view task_of(const MessageInput& input) {
+    return input.event.envelope.task_id.value_or("");
+}
 
 struct Engine : ::testing::Test {
     EngineWorld world;
@@ -26,12 +29,15 @@ TEST_F(Engine, every_record_reaches_the_handler_once_and_is_committed) {
     world.start();
     world.run();
     EXPECT_EQ(std::ranges::count(world.rows(), ';'), 30);
-    for (int partition = 0; partition < 3; ++partition) EXPECT_EQ(world.committed(partition), Offset{10});
+    for (int partition = 0; partition < 3; ++partition)
+        EXPECT_EQ(world.committed(partition), Offset{10});
 }
 
 TEST_F(Engine, records_of_one_user_run_in_order_whatever_their_key) {
     world.start();
-    for (int i = 0; i < 5; ++i) world.send(1, "u", std::to_string(i), i % 2 == 0 ? std::optional<std::string>("k" + std::to_string(i)) : std::nullopt);
+    for (int i = 0; i < 5; ++i)
+        world.send(1, "u", std::to_string(i),
+                   i % 2 == 0 ? std::optional<std::string>("k" + std::to_string(i)) : std::nullopt);
     world.run();
     EXPECT_EQ(world.rows(), "u:0;u:1;u:2;u:3;u:4;");
 }
@@ -50,7 +56,8 @@ TEST_F(Engine, a_user_has_one_shard_over_topics_and_keys) {
     int files_with_rows = 0;
     world.stop();
     for (int shard = 0; shard < 4; ++shard) {
-        auto file = sqlite::Database::open(world.directory.path() + "/handlers/model/" + std::to_string(shard) + ".db");
+        auto file = sqlite::Database::open(world.directory.path() + "/handlers/model/" +
+                                           std::to_string(shard) + ".db");
         ASSERT_TRUE(file) << file.error().message;
         auto query = (*file)->prepare("SELECT count(*) FROM rows");
         ASSERT_TRUE(query && *query->step());
@@ -77,7 +84,8 @@ TEST_F(Engine, a_failing_key_does_not_delay_its_neighbours) {
     EXPECT_EQ(world.committed(0), Offset{3});
 }
 
-TEST_F(Engine, what_keeps_failing_becomes_a_dead_letter_within_thirty_seconds_with_bytes_unchanged) {
+TEST_F(Engine,
+       what_keeps_failing_becomes_a_dead_letter_within_thirty_seconds_with_bytes_unchanged) {
     world.model->on_message = [](ShardServices& services, const MessageInput& input) {
         return task_of(input) == "bad" ? retry("never") : ModelHandler::insert(services, input);
     };
@@ -85,7 +93,8 @@ TEST_F(Engine, what_keeps_failing_becomes_a_dead_letter_within_thirty_seconds_wi
     const std::string value = world.event("a", "bad");
     world.transport.append({"tasks", {1}}, {{}, "key\xff", value, {{"trace", "7"}}});
     world.send(1, "a", "after");
-    ASSERT_TRUE(world.runtime.advance_until([&] { return !world.transport.all_of("tasks-dlq").empty(); }, milliseconds(30'000)));
+    ASSERT_TRUE(world.runtime.advance_until(
+        [&] { return !world.transport.all_of("tasks-dlq").empty(); }, milliseconds(30'000)));
     const auto letter = world.transport.all_of("tasks-dlq").front();
     EXPECT_EQ(letter.key, "key\xff");
     EXPECT_EQ(letter.value, value);
@@ -115,7 +124,9 @@ TEST_F(Engine, what_cannot_be_read_is_dead_lettered_without_asking_the_handler) 
 
 TEST_F(Engine, an_unknown_version_and_a_tombstone_are_skipped) {
     world.start();
-    world.transport.append({"tasks", {0}}, std::nullopt, R"({"event_type":"created","schema_version":9,"user_id":"a","task_id":"1"})");
+    world.transport.append(
+        {"tasks", {0}}, std::nullopt,
+        R"({"event_type":"created","schema_version":9,"user_id":"a","task_id":"1"})");
     world.transport.append({"tasks", {0}}, {{}, "k", std::nullopt, {}});
     world.run();
     EXPECT_EQ(world.rows(), "");
@@ -230,7 +241,8 @@ TEST_F(Engine, an_event_its_topic_refuses_for_good_becomes_a_dead_letter) {
 
 TEST_F(Engine, a_record_that_was_published_over_and_over_is_a_loop) {
     world.start();
-    world.transport.append({"tasks", {0}}, {{}, std::nullopt, world.event("a", "1"), {{"millrace-hops", "17"}}});
+    world.transport.append({"tasks", {0}},
+                           {{}, std::nullopt, world.event("a", "1"), {{"millrace-hops", "17"}}});
     world.run();
     ASSERT_EQ(world.transport.all_of("tasks-dlq").size(), 1U);
     EXPECT_EQ(world.transport.all_of("tasks-dlq")[0].header("millrace-error-class"), "loop");
@@ -291,8 +303,9 @@ TEST_F(Engine, a_statement_that_takes_the_transaction_away_hurts_only_its_own_in
 TEST_F(Engine, a_plugin_cannot_touch_the_hosts_tables_or_transactions) {
     std::vector<bool> allowed;
     world.model->on_message = [&](ShardServices& services, const MessageInput&) {
-        for (const char* sql : {"DELETE FROM _origins", "SELECT * FROM _meta", "COMMIT", "SAVEPOINT x", "PRAGMA user_version = 3",
-                                "ATTACH ':memory:' AS m", "CREATE TABLE t(a INTEGER PRIMARY KEY)"}) {
+        for (const char* sql : {"DELETE FROM _origins", "SELECT * FROM _meta", "COMMIT",
+                                "SAVEPOINT x", "PRAGMA user_version = 3", "ATTACH ':memory:' AS m",
+                                "CREATE TABLE t(a INTEGER PRIMARY KEY)"}) {
             allowed.push_back(services.exec(sql, {}, {}).has_value());
         }
         return Outcome{};
@@ -310,7 +323,8 @@ TEST_F(Engine, a_table_without_primary_key_is_refused) {
     };
     world.start();
     world.run();
-    EXPECT_THAT(world.supervisor->unready(), ::testing::Contains(HasSubstr("bare needs a PRIMARY KEY")));
+    EXPECT_THAT(world.supervisor->unready(),
+                ::testing::Contains(HasSubstr("bare needs a PRIMARY KEY")));
 }
 
 TEST_F(Engine, a_pending_input_holds_its_lane_until_it_is_completed) {
@@ -322,7 +336,8 @@ TEST_F(Engine, a_pending_input_holds_its_lane_until_it_is_completed) {
         token = input.token;
         return Outcome{OutcomeKind::kPending, {}, {}};
     };
-    world.model->on_complete = [](ShardServices& services, const MessageInput& input, std::string_view payload) {
+    world.model->on_complete = [](ShardServices& services, const MessageInput& input,
+                                  std::string_view payload) {
         EXPECT_EQ(payload, "");
         return ModelHandler::insert(services, input);
     };
@@ -341,7 +356,9 @@ TEST_F(Engine, a_pending_input_holds_its_lane_until_it_is_completed) {
 }
 
 TEST_F(Engine, a_pending_input_that_is_never_completed_is_a_failed_attempt) {
-    world.model->on_message = [](ShardServices&, const MessageInput&) { return Outcome{OutcomeKind::kPending, {}, {}}; };
+    world.model->on_message = [](ShardServices&, const MessageInput&) {
+        return Outcome{OutcomeKind::kPending, {}, {}};
+    };
     world.start();
     world.send(0, "a", "1");
     world.runtime.advance(milliseconds(40'000));
@@ -379,7 +396,8 @@ TEST_F(Engine, a_timer_survives_a_crash_and_fires_once) {
     const auto due = world.runtime.clock().now() + std::chrono::hours(2);
     std::vector<std::string> fired;
     world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
-        (void)services.set_timer(task_of(input), "a", due, "payload of " + std::string(task_of(input)));
+        (void)services.set_timer(task_of(input), "a", due,
+                                 "payload of " + std::string(task_of(input)));
         if (task_of(input) == "cancelled") (void)services.cancel_timer("cancelled");
         return Outcome{};
     };
@@ -446,7 +464,12 @@ TEST_F(Engine, intake_stops_at_the_bound_and_goes_on_below_it) {
     world.section.shards = 1;
     for (int i = 0; i < 1'000; ++i) world.send(0, "u" + std::to_string(i), "t");
     world.start();
-    EXPECT_LE(boost::json::parse(world.supervisor->status()).at("handlers").at(0).at("queue_records").to_number<int>(), 700);
+    EXPECT_LE(boost::json::parse(world.supervisor->status())
+                  .at("handlers")
+                  .at(0)
+                  .at("queue_records")
+                  .to_number<int>(),
+              700);
     world.runtime.advance(milliseconds(20'000));
     EXPECT_EQ(std::ranges::count(world.rows(), ';'), 1'000);
 }
@@ -482,7 +505,14 @@ TEST_F(Engine, a_broadcast_handler_pushes_in_order_and_never_dead_letters) {
         if (task_of(input) == "bad") return retry("no");
         EXPECT_FALSE(services.exec("SELECT 1", {}, {}).has_value());
         EXPECT_FALSE(services.publish({"out", "k", "{}"}).has_value());
-        (void)services.push({*input.event.envelope.user_id, input.origin, input.event.record->offset, {}, "", {}, "", task_of(input)});
+        (void)services.push({*input.event.envelope.user_id,
+                             input.origin,
+                             input.event.record->offset,
+                             {},
+                             "",
+                             {},
+                             "",
+                             task_of(input)});
         return Outcome{};
     };
     world.start();
@@ -501,7 +531,9 @@ TEST_F(Engine, a_broadcast_handler_pushes_in_order_and_never_dead_letters) {
 TEST_F(Engine, a_group_handler_that_pushes_is_refused) {
     bool refused = false;
     world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
-        refused = !services.push({"a", input.origin, input.event.record->offset, {}, "", {}, "", "{}"}).has_value();
+        refused =
+            !services.push({"a", input.origin, input.event.record->offset, {}, "", {}, "", "{}"})
+                 .has_value();
         return Outcome{};
     };
     world.start();
@@ -513,7 +545,8 @@ TEST_F(Engine, a_group_handler_that_pushes_is_refused) {
 TEST_F(Engine, an_unknown_question_names_the_known_ones) {
     world.start();
     std::string message;
-    world.supervisor->query("model", "nothing", {}, [&](const Result<std::string>& got) { message = got.error().message; });
+    world.supervisor->query("model", "nothing", {},
+                            [&](const Result<std::string>& got) { message = got.error().message; });
     EXPECT_THAT(message, HasSubstr("rows"));
 }
 

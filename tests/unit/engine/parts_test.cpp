@@ -173,7 +173,8 @@ TEST(Backoff, doubles_up_to_the_maximum_and_keeps_half_of_it_at_least) {
     testing::SeededRandom random;
     const RetrySection retry{milliseconds(20'000), milliseconds(100), milliseconds(1'000), 2.0};
     for (std::uint32_t failures : {1U, 2U, 3U, 10U, 1000U}) {
-        const auto full = std::min<std::int64_t>(1'000, failures > 4 ? 1'000 : 100 << (failures - 1));
+        const auto full =
+            std::min<std::int64_t>(1'000, failures > 4 ? 1'000 : 100 << (failures - 1));
         for (int i = 0; i < 100; ++i) {
             const auto delay = backoff(retry, failures, random).count();
             EXPECT_GE(delay, full / 2);

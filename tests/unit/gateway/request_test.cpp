@@ -236,7 +236,6 @@ TEST(Encoding, agrees_with_the_standards_examples) {
     EXPECT_EQ(base64url("\xfb\xff"), "-_8");
     EXPECT_EQ(from_base64url("-_8"), "\xfb\xff");
     EXPECT_EQ(from_base64url("a"), std::nullopt);
-    EXPECT_EQ(crc32("123456789"), 0xcbf43926U);
 }
 
 }  // namespace
