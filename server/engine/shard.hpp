@@ -174,6 +174,7 @@ private:
     bool is_full() const { return pending_ >= setup_.section.max_in_flight; }
     static void account(const Resolved& resolved, OriginState& state);
     std::string lane_key(const Input& input) const;
+    std::string_view lane_of_record(const DecodedEvent& event, std::string_view partition) const;
     ShardRelease make_release();
     void replay_batch();
     void pause(const Error& why);

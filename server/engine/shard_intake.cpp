@@ -49,7 +49,14 @@ void Shard::add_record(const DecodedBatchPtr& batch, const DecodedEvent& event,
     input->event = &event;
     input->batch = batch;
     input->bytes = bytes_of(*event.record);
-    lanes_.add(lane_of(event, setup_.factory.traits().raw, fallback), std::move(input));
+    lanes_.add(lane_of_record(event, fallback), std::move(input));
+}
+
+// What is pushed to screens comes in the order of the log, whoever's it is: their cursors are
+// positions in it.
+std::string_view Shard::lane_of_record(const DecodedEvent& event,
+                                       std::string_view partition) const {
+    return broadcast_ ? partition : lane_of(event, setup_.factory.traits().raw, partition);
 }
 
 std::string Shard::lane_key(const Input& input) const {
@@ -59,8 +66,7 @@ std::string Shard::lane_key(const Input& input) const {
         const OutboxCall& call = input.response->call;
         return call.key.empty() ? "call " + call.id : call.key;
     }
-    return std::string(
-        lane_of(*input.event, setup_.factory.traits().raw, partition_lane(input.origin())));
+    return std::string(lane_of_record(*input.event, partition_lane(input.origin())));
 }
 
 OriginState& Shard::origin_state(const TopicPartition& origin) {
