@@ -152,6 +152,8 @@ void Shard::arm_timers() {
 
 void Shard::load_due_timers() {
     if (closed_ || failed_ || !state_) return;
+    // Those that are loaded first have to get through their lanes.
+    if (loaded_timers_.size() >= setup_.section.max_in_flight) return arm_timers();
     auto due =
         state_->timers_due(setup_.runtime.clock().now(), kTimerBatch + loaded_timers_.size());
     if (!due) return fail_shard(due.error());
