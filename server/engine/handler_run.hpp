@@ -71,6 +71,7 @@ private:
         std::optional<std::size_t> shard;  // its own, when the state is per partition
         PartitionProgress progress;
         bool started = false;  // the log said where reading began
+        bool let_go = false;   // revoked: what still comes of it is dropped, and read again
         std::string held;      // why it is not read
         Offset last_published{-1};
         std::chrono::nanoseconds last_progress{0};

@@ -166,7 +166,8 @@ void HandlerRun::start_partition(const TopicPartition& origin, StartPosition fro
 
 HandlerRun::PartitionState* HandlerRun::find_partition(const TopicPartition& origin, Epoch epoch) {
     const auto found = partitions_.find(origin);
-    return found == partitions_.end() || found->second.epoch != epoch ? nullptr : &found->second;
+    if (found == partitions_.end() || found->second.epoch != epoch) return nullptr;
+    return found->second.let_go ? nullptr : &found->second;
 }
 
 void HandlerRun::on_batch(RecordBatchPtr batch) {
@@ -279,6 +280,10 @@ void HandlerRun::apply_back_pressure() {
 void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions,
                             std::function<void()> done) {
     rebalances_->add();
+    for (const auto& origin : partitions) {
+        if (const auto found = partitions_.find(origin); found != partitions_.end())
+            found->second.let_go = true;
+    }
     forget(partitions, [this, partitions, done = std::move(done)] {
         flush([this, partitions, done] { erase(partitions, done); });
     });

@@ -110,7 +110,8 @@ public:
     // Any thread; callbacks on the loop thread.
     void open(std::function<void(Result<void>)> done);
     void deliver(SubBatch batch);
-    // Lets go of what is not resolved of these partitions, then reports for the last time.
+    // Lets go of what is not resolved of these partitions. What was decided before is reported, what
+    // follows is not: the shard no longer knows what is open.
     void forget(std::vector<TopicPartition> origins, std::function<void()> done);
     // Forgets how far this partition had come: its offsets mean something else now.
     void reset(TopicPartition origin, std::function<void()> done);
@@ -235,6 +236,7 @@ private:
     std::map<TopicPartition, std::uint64_t> received_sequence_;
     std::map<std::string, std::unique_ptr<DedupeRing>> rings_;
     std::set<TopicPartition> touched_;
+    std::set<TopicPartition> forgotten_;  // their open offsets are not known: nothing is reported
     std::size_t dropped_records_ = 0;
     std::size_t dropped_bytes_ = 0;
 

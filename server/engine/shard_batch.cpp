@@ -146,6 +146,7 @@ Result<void> Shard::count_outbox() {
 ShardRelease Shard::make_release() {
     ShardRelease release;
     for (const auto& origin : std::exchange(touched_, {})) {
+        if (forgotten_.contains(origin)) continue;
         ShardReport report;
         report.shard = setup_.index;
         report.received_sequence = received_sequence_[origin];

@@ -1,5 +1,6 @@
 // What comes into a shard: sub-batches of records, timers that are due, partitions that are let go.
 #include <algorithm>
+#include <utility>
 
 #include "engine/router.hpp"
 #include "engine/shard.hpp"
@@ -37,6 +38,7 @@ void Shard::receive(const SubBatch& batch) {
         if (state.counts.first.value < 0) state.counts.first = event.record->offset;
         add_record(batch.decoded, event, fallback);
     }
+    forgotten_.erase(origin);
     received_sequence_[origin] = batch.sequence;
     touched_.insert(origin);
     schedule();
@@ -134,6 +136,14 @@ void Shard::forget_now(const std::vector<TopicPartition>& origins) {
     for (auto& [origin, state] : origins_) {
         if (gone(origin)) state.tracker.forget_open();
     }
+    forgotten_.insert(origins.begin(), origins.end());
+    // At once: no batch may follow, and until then they count as buffered.
+    ShardRelease room;
+    room.records = std::exchange(dropped_records_, 0);
+    room.bytes = std::exchange(dropped_bytes_, 0);
+    on_loop([index = setup_.index, room](ShardOwner& owner) {
+        owner.on_shard_released(index, room);
+    });
 }
 
 void Shard::arm_timers() {

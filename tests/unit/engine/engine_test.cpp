@@ -456,6 +456,51 @@ TEST_F(Engine, a_rebalance_loses_and_repeats_nothing) {
     EXPECT_EQ(std::ranges::count(world.rows(), ';'), 40);
 }
 
+// The partition is taken away so many turns of the loop after a record has come: while it is read,
+// on its way to its shard, in its lane, handled, or committed.
+void rebalance_after(EngineWorld& world, int turns) {
+    if (turns == 0) return world.transport.rebalance();
+    world.runtime.loop().post([&world, turns] { rebalance_after(world, turns - 1); });
+}
+
+TEST_F(Engine, a_record_is_handled_once_wherever_it_is_when_its_partition_is_taken_away) {
+    world.start();
+    for (int turns = 0; turns < 12; ++turns) {
+        world.send(0, "u", std::to_string(turns));
+        rebalance_after(world, turns);
+        world.run();
+    }
+    EXPECT_EQ(world.rows(), "u:0;u:1;u:2;u:3;u:4;u:5;u:6;u:7;u:8;u:9;u:10;u:11;");
+    EXPECT_EQ(world.committed(0), Offset{12});
+}
+
+TEST_F(Engine, what_is_let_go_in_a_rebalance_makes_room_again) {
+    world.section.max_buffered = 20;
+    bool failing = true;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return failing ? retry("not yet") : ModelHandler::insert(services, input);
+    };
+    int sent = 30;
+    for (int i = 0; i < sent; ++i) world.send(0, "u" + std::to_string(i), "t");
+    for (const auto state : {StateKind::kPerUser, StateKind::kPerPartition}) {
+        world.model->described.state = state;
+        world.section.name = state == StateKind::kPerUser ? "users" : "partitions";
+        failing = true;
+        world.start();
+        world.run();
+        failing = false;
+        world.transport.rebalance();
+        world.run();
+        world.send(1, "u", "t");
+        ++sent;
+        world.run();
+        const auto status = boost::json::parse(world.supervisor->status()).at("handlers").at(0);
+        EXPECT_EQ(status.at("queue_records").to_number<int>(), 0);
+        EXPECT_EQ(status.at("totals").at("acked").to_number<int>(), sent);
+        world.kill();
+    }
+}
+
 TEST_F(Engine, intake_stops_at_the_bound_and_goes_on_below_it) {
     world.section.max_buffered = 200;
     world.model->on_message = [](ShardServices& services, const MessageInput& input) {
