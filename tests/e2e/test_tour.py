@@ -135,7 +135,9 @@ class Crashes(unittest.TestCase):
             self.assertEqual(summary["events"], 2 * len(sent), "each event and its next task, once")
             self.assertEqual(sum(row["missing"] for row in summary["partitions"]), 0)
             created = [e for e in server.events("task-events") if e["event_type"] == "created"]
-            self.assertEqual(len({e["task_id"] for e in created}), len(created))
+            # A next task may be in the log twice, when the server died before it knew that it was there: as one event.
+            self.assertEqual(len({e["task_id"] for e in created}), len(sent))
+            self.assertEqual(len({e["event_id"] for e in created}), len(sent))
 
     def test_a_timer_survives_sigkill(self):
         with Millrace() as server:
