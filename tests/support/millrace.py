@@ -151,8 +151,13 @@ class Millrace:
         """Everything in the topic, every partition, oldest first within each."""
         found = []
         for row in next(each for each in self.get("/v1/topics")["topics"] if each["name"] == topic)["partitions"]:
-            page = self.get(f"/v1/topics/{topic}/records?partition={row['partition']}&offset=0&limit=1000")
-            found += page["records"]
+            offset = 0
+            while True:
+                page = self.get(f"/v1/topics/{topic}/records?partition={row['partition']}&offset={offset}&limit=1000")
+                found += page["records"]
+                offset = page["next"]
+                if not page["records"]:
+                    break
         return found
 
     def events(self, topic):
