@@ -18,14 +18,14 @@ OffsetTracker::Arrival OffsetTracker::receive(Offset offset) {
         if (entry == received_.end() || entry->resolved) return Arrival::kResolved;
         return Arrival::kKnown;
     }
-    const bool covered = is_covered(offset);
-    received_.push_back({offset, covered});
-    if (!covered) {
-        ++open_;
-        return Arrival::kNew;
+    seen_ = std::max(seen_, offset);
+    if (is_covered(offset)) {
+        if (received_.empty()) advance();
+        return Arrival::kResolved;
     }
-    advance();
-    return Arrival::kResolved;
+    received_.push_back({offset, false});
+    ++open_;
+    return Arrival::kNew;
 }
 
 void OffsetTracker::resolve(Offset offset) {
@@ -37,12 +37,14 @@ void OffsetTracker::resolve(Offset offset) {
         advance();
     } else {
         insert_interval(entry);
+        compact();
     }
 }
 
 void OffsetTracker::forget_open() {
     received_.clear();
     open_ = 0;
+    seen_ = Offset{-1};
 }
 
 std::optional<Offset> OffsetTracker::lowest_unresolved() const {
@@ -77,35 +79,48 @@ bool OffsetTracker::is_covered(Offset offset) const {
     return std::prev(above)->second >= offset;
 }
 
-// Joins the resolved neighbours among the received offsets into one interval.
+// Joins the intervals on both sides, as far as nothing open lies between. The entry's neighbours say
+// so: an open one bounds the interval, a resolved one is part of it.
 void OffsetTracker::insert_interval(std::deque<Entry>::iterator entry) {
     Offset first = entry->offset;
     Offset last = entry->offset;
     const auto before = std::prev(entry);  // never the first: that one moves the watermark
-    if (before->resolved) {
-        auto interval = std::prev(resolved_.upper_bound(before->offset));
-        first = interval->first;
-        remove_interval(interval);
+    auto below = resolved_.lower_bound(entry->offset);
+    if (below != resolved_.begin() &&
+        (before->resolved || std::prev(below)->first > before->offset)) {
+        first = std::prev(below)->first;
+        remove_interval(std::prev(below));
     }
     const auto after = std::next(entry);
-    if (after != received_.end() && after->resolved) {
-        auto interval = std::prev(resolved_.upper_bound(after->offset));
-        last = interval->second;
-        remove_interval(interval);
+    const auto above = resolved_.upper_bound(entry->offset);
+    if (above != resolved_.end() && above->first <= seen_ &&
+        (after == received_.end() || after->resolved || above->second < after->offset)) {
+        last = above->second;
+        remove_interval(above);
     }
     resolved_.emplace(first, last);
     touched_[first] = true;
 }
 
+// Everything received below the lowest open one is resolved.
 void OffsetTracker::advance() {
+    const Offset before = watermark_;
     while (!received_.empty() && received_.front().resolved) {
         watermark_ = received_.front().offset.next();
         received_.pop_front();
-        moved_ = true;
     }
-    // What the watermark has passed is in the state file by the watermark alone.
-    while (!resolved_.empty() && resolved_.begin()->second < watermark_)
+    while (!resolved_.empty() && resolved_.begin()->first <= seen_ &&
+           (received_.empty() || resolved_.begin()->first < received_.front().offset)) {
+        watermark_ = std::max(watermark_, resolved_.begin()->second.next());
         remove_interval(resolved_.begin());
+    }
+    moved_ = moved_ || watermark_ > before;
+}
+
+void OffsetTracker::compact() {
+    constexpr std::size_t kSlack = 1'024;
+    if (received_.size() < 2 * open_ + kSlack) return;
+    std::erase_if(received_, [](const Entry& entry) { return entry.resolved; });
 }
 
 void OffsetTracker::remove_interval(std::map<Offset, Offset>::iterator interval) {

@@ -4,7 +4,8 @@
 // The watermark is the first unresolved of the offsets the shard *received*: other shards get the
 // rest, so gaps are fine. What is resolved above it is kept as intervals over received offsets, so
 // that a redelivered record that was applied is recognised exactly. Intervals and watermark are
-// what the state file holds; `take_changes` says what to write since the last time.
+// what the state file holds; `take_changes` says what to write since the last time. Memory is that of
+// the open offsets and the intervals: what was resolved in between is let go now and then.
 //
 // Thread rule: the shard's strand. Invariants are asserted: offsets arrive in ascending order, each
 // is resolved once.
@@ -66,11 +67,13 @@ private:
     bool is_covered(Offset offset) const;
     void insert_interval(std::deque<Entry>::iterator entry);
     void advance();
+    void compact();
     void remove_interval(std::map<Offset, Offset>::iterator interval);
 
     Offset watermark_{0};
+    Offset seen_{-1};  // highest received in this life: intervals above it may have open ones below
     bool moved_ = false;
-    std::deque<Entry> received_;  // from the watermark on
+    std::deque<Entry> received_;  // from the lowest open on; resolved ones only until `compact`
     std::size_t open_ = 0;
     std::map<Offset, Offset> resolved_;  // first -> last, above the watermark
     std::map<Offset, bool> touched_;     // first -> still there

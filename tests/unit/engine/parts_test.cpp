@@ -59,6 +59,64 @@ TEST(OffsetTracker, what_is_open_is_known_and_what_was_forgotten_comes_anew) {
     EXPECT_EQ(tracker.receive({6}), Arrival::kResolved);
 }
 
+// Against a model that keeps everything, over restarts that read again from the lowest open offset in
+// small steps: nothing that was open is ever taken for resolved, and nothing resolved for open.
+TEST(OffsetTracker, is_exact_over_restarts_in_any_order_of_resolution) {
+    testing::SeededRandom random;
+    for (int round = 0; round < 200; ++round) {
+        OffsetTracker tracker;
+        std::map<std::int64_t, bool> model;  // offset -> resolved
+        std::map<Offset, Offset> stored;
+        std::vector<std::int64_t> open;
+        std::vector<std::int64_t> log;
+        for (std::int64_t offset = 0; offset < 60; ++offset) {
+            if (random.next() % 3 != 0) log.push_back(offset);
+        }
+        std::size_t at = 0;
+        for (int step = 0; step < 200; ++step) {
+            const auto chance = random.next() % 20;
+            if (chance < 10 && at < log.size()) {
+                const std::int64_t offset = log[at++];
+                const bool resolved = model.contains(offset) && model[offset];
+                ASSERT_EQ(tracker.receive({offset}), resolved ? Arrival::kResolved : Arrival::kNew);
+                model.emplace(offset, false);
+                if (!resolved) open.push_back(offset);
+            } else if (chance < 19 && !open.empty()) {
+                const auto which = static_cast<std::ptrdiff_t>(random.next() % open.size());
+                tracker.resolve({open[static_cast<std::size_t>(which)]});
+                model[open[static_cast<std::size_t>(which)]] = true;
+                open.erase(open.begin() + which);
+            } else if (chance == 19) {
+                const auto changes = tracker.take_changes();
+                for (auto first : changes.removed) stored.erase(first);
+                for (auto added : changes.added) stored[added.first] = added.last;
+                std::vector<OffsetInterval> intervals;
+                for (auto [first, last] : stored) intervals.push_back({first, last});
+                const auto lowest = std::ranges::min_element(open);
+                const auto next =
+                    lowest == open.end() ? (at < log.size() ? log[at] : 60) : *lowest;
+                tracker = OffsetTracker(tracker.watermark(), intervals);
+                open.clear();
+                at = static_cast<std::size_t>(std::ranges::lower_bound(log, next) - log.begin());
+            }
+            const auto lowest = std::ranges::min_element(open);
+            ASSERT_EQ(tracker.lowest_unresolved(),
+                      lowest == open.end() ? std::nullopt : std::optional(Offset{*lowest}));
+        }
+    }
+}
+
+TEST(OffsetTracker, an_interval_whose_neighbour_is_not_read_again_yet_hides_nothing) {
+    OffsetTracker tracker(Offset{5}, {{{6}, {9}}, {{13}, {20}}});
+    EXPECT_EQ(tracker.receive({5}), Arrival::kNew);
+    tracker.resolve({5});
+    EXPECT_EQ(tracker.receive({9}), Arrival::kResolved);
+    EXPECT_EQ(tracker.receive({12}), Arrival::kNew);
+    tracker.resolve({12});
+    EXPECT_EQ(tracker.receive({13}), Arrival::kResolved);
+    EXPECT_EQ(tracker.watermark(), Offset{21});
+}
+
 Identity identity(int n) { return IdentityBuilder("test").add(std::int64_t{n}).finish(); }
 
 TEST(DedupeRing, remembers_the_last_n_and_forgets_the_oldest) {
