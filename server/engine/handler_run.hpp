@@ -106,7 +106,7 @@ private:
     void set_state(RunState state, std::string reason);
     void drained(std::function<void()> done);
 
-    // Partitions (handler_run_partitions.cpp).
+    // Where reading begins (handler_run_start.cpp).
     void assign(Epoch epoch, const Assigned& assigned);
     void open_partition_shard(const TopicPartition& origin, std::optional<Offset> committed);
     void begin_partition(const TopicPartition& origin, std::optional<Offset> committed);
@@ -116,6 +116,8 @@ private:
     void hold_partition(const TopicPartition& origin, const std::string& reason,
                         const std::string& what);
     StartPosition configured_start() const;
+
+    // Partitions (handler_run_partitions.cpp).
     PartitionState* find_partition(const TopicPartition& origin, Epoch epoch);
     void dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts);
     void reached_end(const TopicPartition& origin, Epoch epoch, Offset end);
