@@ -59,6 +59,9 @@ HandlerRun::HandlerRun(const Surroundings& surroundings, const std::string& grou
     outbox_oldest_gauge_ = metrics.gauge("millrace_outbox_oldest_seconds",
                                          "How long the oldest of them waits", labels);
     timers_gauge_ = metrics.gauge("millrace_timers_pending", "Timers that are set", labels);
+    breaker_gauge_ = metrics.gauge("millrace_breaker_open",
+                                   "Partitions that are held because the handler kept failing",
+                                   labels);
     rebalances_ =
         metrics.counter("millrace_rebalances_total", "Assignments and revocations", labels);
     set_state(RunState::kStarting, "");
@@ -156,6 +159,7 @@ std::shared_ptr<Shard> HandlerRun::make_shard(const std::string& shard_name) {
                      syncer_,
                      surroundings_.check_event,
                      pool_->make_strand(),
+                     in_flight_,
                      *this};
     shards_.push_back(std::make_shared<Shard>(std::move(setup)));
     return shards_.back();
@@ -244,7 +248,7 @@ void HandlerRun::stop(milliseconds deadline, std::function<void()> done) {
     for (const auto& shard : shards_) {
         if (!shard) continue;
         ++*left;
-        shard->drain(one);
+        shard->drain({}, one);
     }
     one();
 }

@@ -10,6 +10,7 @@
 // must outlive the shards' tasks.
 #pragma once
 
+#include <atomic>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <deque>
@@ -20,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/breaker.hpp"
 #include "engine/partition_progress.hpp"
 #include "engine/position_file.hpp"
 #include "engine/router.hpp"
@@ -45,6 +47,8 @@ public:
     void query(const std::string& question,
                std::vector<std::pair<std::string, std::string>> parameters,
                Callback<Result<std::string>> done);
+    // To the shard that a record failed in; answered once it is durable there.
+    void redrive(RedriveRecord record, Callback<Result<void>> done);
     const std::string& name() const { return section().name; }
 
     void on_assigned(Epoch epoch, const std::vector<Assigned>& partitions) override;
@@ -62,10 +66,14 @@ public:
     void on_retry() override { ++totals_.retries; }
     void on_verdicts(const std::map<Verdict, std::size_t>& counts) override;
     void on_error(const ErrorNote& note) override;
+    void on_handled(const std::map<TopicPartition, HandledCounts>& counts) override;
+    void on_probed(const TopicPartition& origin, ProbeResult result) override;
+    void on_room() override;
     void on_held(std::size_t shard, const std::string& what, const std::string& reason) override;
 
 private:
     struct PartitionState {
+        explicit PartitionState(const BreakerSection& breaker_section) : breaker(breaker_section) {}
         Epoch epoch;
         std::shared_ptr<Strand> decoder;
         std::optional<std::size_t> shard;  // its own, when the state is per partition
@@ -73,11 +81,18 @@ private:
         bool started = false;  // the log said where reading began
         bool let_go = false;   // revoked: what still comes of it is dropped, and read again
         std::string held;      // why it is not read
+        std::string bound;     // the limit at which reading has stopped; empty: none
+        Breaker breaker;
+        std::unique_ptr<Timer> probe_timer;
+        std::size_t probed_shard = 0;  // the one that is asked for a probe
+        std::size_t probes_asked = 0;
         Offset last_published{-1};
         std::chrono::nanoseconds last_progress{0};
         std::shared_ptr<Gauge> lag_records;
         std::shared_ptr<Gauge> lag_seconds;
         std::shared_ptr<Gauge> held_gauge;
+        std::string holder_reason;  // of the series below
+        std::shared_ptr<Gauge> holder_gauge;
     };
     struct Totals {
         std::uint64_t acked = 0;
@@ -124,6 +139,8 @@ private:
     void note_beginning(const TopicPartition& origin, PartitionState& partition, Offset first);
     void release(std::size_t records, std::size_t bytes);
     void apply_back_pressure();
+    void check_bounds(const TopicPartition& origin, PartitionState& partition);
+    void drain_shards(const std::vector<TopicPartition>& partitions, std::function<void()> done);
     void forget(const std::vector<TopicPartition>& partitions, std::function<void()> done);
     void erase(const std::vector<TopicPartition>& partitions, std::function<void()> done);
     void progressed(const TopicPartition& origin, PartitionState& partition);
@@ -131,12 +148,23 @@ private:
     void flush(std::function<void()> done);
     std::vector<std::pair<TopicPartition, Offset>> take_published();
 
+    // Breakers and the inbox (handler_run_control.cpp).
+    void open_breaker(const TopicPartition& origin, PartitionState& partition);
+    void close_breaker(const TopicPartition& origin, PartitionState& partition);
+    void probe_later(const TopicPartition& origin, PartitionState& partition);
+    void ask_for_probe(const TopicPartition& origin, PartitionState& partition);
+    void count_open_breakers();
+    void redrive_decoded(const DecodedBatchPtr& decoded, RedriveRecord record,
+                         Callback<Result<void>> done);
+
     // What people see (handler_run_status.cpp).
     void tick();
     void make_gauges(const TopicPartition& origin, PartitionState& partition);
     void update(const TopicPartition& origin, PartitionState& partition);
     std::int64_t lag_of(const TopicPartition& origin, const PartitionState& partition) const;
     double lag_seconds_of(const TopicPartition& origin, const PartitionState& partition) const;
+    void show_holder(const TopicPartition& origin, PartitionState& partition);
+    std::string waits_for(const PartitionState& partition) const;
     boost::json::object partition_status(const TopicPartition& origin,
                                          const PartitionState& partition) const;
     void answered(const std::shared_ptr<Question>& question);
@@ -164,6 +192,7 @@ private:
     std::size_t opening_ = 0;
     std::size_t buffered_records_ = 0;
     std::size_t buffered_bytes_ = 0;
+    std::atomic<std::uint32_t> in_flight_{0};
     bool draining_stopped_ = false;
     std::map<TopicPartition, Offset> unsaved_;
     bool flushing_ = false;
@@ -171,6 +200,7 @@ private:
     std::unique_ptr<Timer> restart_timer_;
     std::unique_ptr<Timer> tick_timer_;
     std::unique_ptr<Timer> deadline_;
+    std::unique_ptr<Timer> revoke_deadline_;
 
     Totals totals_;
     std::deque<ErrorNote> errors_;
@@ -182,6 +212,7 @@ private:
     std::shared_ptr<Gauge> outbox_gauge_;
     std::shared_ptr<Gauge> outbox_oldest_gauge_;
     std::shared_ptr<Gauge> timers_gauge_;
+    std::shared_ptr<Gauge> breaker_gauge_;
     std::shared_ptr<Counter> rebalances_;
 };
 

@@ -10,24 +10,6 @@ namespace {
 
 constexpr milliseconds kFlushInterval{50};
 
-DecodedBatchPtr undecoded(RecordBatchPtr batch) {
-    auto decoded = std::make_shared<DecodedBatch>(std::move(batch));
-    const RecordBatch& records = *decoded->batch;
-    for (const Record& record : records.records) {
-        DecodedEvent event;
-        event.record = &record;
-        event.identity = IdentityBuilder("millrace.position")
-                             .add(records.origin.topic)
-                             .add(records.origin.partition.value)
-                             .add(record.offset.value)
-                             .add(record.timestamp.time_since_epoch().count())
-                             .finish();
-        event.effective_id = decoded->keep(to_uuid(event.identity));
-        decoded->events.push_back(event);
-    }
-    return decoded;
-}
-
 }  // namespace
 
 HandlerRun::PartitionState* HandlerRun::find_partition(const TopicPartition& origin, Epoch epoch) {
@@ -47,7 +29,7 @@ void HandlerRun::on_batch(RecordBatchPtr batch) {
     apply_back_pressure();
     const std::size_t shards = shards_.size();
     partition->decoder->post([this, batch = std::move(batch), own = partition->shard, shards] {
-        const auto decoded = traits().raw ? undecoded(batch) : surroundings_.reader.decode(batch);
+        const auto decoded = decode(surroundings_.reader, traits().raw, batch);
         std::vector<Part> parts;
         if (own)
             parts.push_back(whole(*decoded, *own));
@@ -112,6 +94,7 @@ void HandlerRun::on_shard_released(std::size_t, const ShardRelease& released) {
         if (found == partitions_.end()) continue;
         found->second.progress.reported(report);
         progressed(origin, found->second);
+        check_bounds(origin, found->second);
     }
     failures_ = 0;
     release(released.records, released.bytes);
@@ -138,21 +121,69 @@ void HandlerRun::apply_back_pressure() {
     for (const auto& [origin, partition] : partitions_) {
         if (draining_stopped_)
             consumer_->stop_draining(origin);
-        else
+        else if (partition.bound.empty())
             consumer_->resume_draining(origin);
     }
+}
+
+// A record that is held lets the partition get only so far ahead of it.
+void HandlerRun::check_bounds(const TopicPartition& origin, PartitionState& partition) {
+    const auto intervals = partition.progress.intervals();
+    const auto ahead = static_cast<std::uint64_t>(partition.progress.distance());
+    if (partition.bound.empty()) {
+        if (intervals >= section().max_intervals) partition.bound = "max_intervals";
+        if (ahead >= section().max_ahead) partition.bound = "max_ahead";
+        if (partition.bound.empty()) return;
+        log::warn("engine", "{}: {}: reading stops at {}, it waits for {}", name(),
+                  to_string(origin), partition.bound, waits_for(partition));
+        return consumer_->stop_draining(origin);
+    }
+    if (intervals > section().max_intervals / 2 || ahead > section().max_ahead / 2) return;
+    partition.bound.clear();
+    if (!draining_stopped_) consumer_->resume_draining(origin);
 }
 
 void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions,
                             std::function<void()> done) {
     rebalances_->add();
     for (const auto& origin : partitions) {
-        if (const auto found = partitions_.find(origin); found != partitions_.end())
-            found->second.let_go = true;
+        const auto found = partitions_.find(origin);
+        if (found == partitions_.end()) continue;
+        found->second.let_go = true;
+        found->second.probe_timer.reset();
     }
-    forget(partitions, [this, partitions, done = std::move(done)] {
-        flush([this, partitions, done] { erase(partitions, done); });
+    drain_shards(partitions, [this, partitions, done = std::move(done)] {
+        forget(partitions, [this, partitions, done] {
+            flush([this, partitions, done] { erase(partitions, done); });
+        });
     });
+}
+
+// Until what these partitions have under way has ended, or the time is over.
+void HandlerRun::drain_shards(const std::vector<TopicPartition>& partitions,
+                              std::function<void()> done) {
+    auto once = [this, waiting = std::make_shared<bool>(true), done = std::move(done)] {
+        if (!std::exchange(*waiting, false)) return;
+        revoke_deadline_.reset();
+        done();
+    };
+    revoke_deadline_ = surroundings_.runtime.loop().after(
+        surroundings_.revoke_timeout, [this, once] {
+            log::warn("engine",
+                      "{}: partitions go before all their work has ended; it is done again elsewhere",
+                      name());
+            once();
+        });
+    auto left = std::make_shared<std::size_t>(1);
+    auto one = [left, once] {
+        if (--*left == 0) once();
+    };
+    for (const auto& shard : shards_) {
+        if (!shard) continue;
+        ++*left;
+        shard->drain(partitions, one);
+    }
+    one();
 }
 
 void HandlerRun::on_lost(Epoch, const std::vector<TopicPartition>& partitions) {
@@ -185,6 +216,7 @@ void HandlerRun::erase(const std::vector<TopicPartition>& partitions, std::funct
         if (traits().broadcast) surroundings_.push.closed(origin);
         const auto own = found->second.shard;
         partitions_.erase(found);
+        count_open_breakers();
         if (!own || *own >= shards_.size()) continue;
         if (auto shard = std::exchange(shards_[*own], nullptr)) {
             ++*left;

@@ -12,7 +12,7 @@ void HandlerRun::on_assigned(Epoch epoch, const std::vector<Assigned>& partition
 }
 
 void HandlerRun::assign(Epoch epoch, const Assigned& assigned) {
-    PartitionState partition;
+    PartitionState partition(section().breaker);
     partition.epoch = epoch;
     partition.decoder = pool_->make_strand();
     partition.last_progress = surroundings_.runtime.clock().monotonic();
@@ -135,6 +135,7 @@ void HandlerRun::start_partition(const TopicPartition& origin, StartPosition fro
     partition.progress = from.kind == StartPosition::Kind::kOffset ? PartitionProgress(from.offset)
                                                                    : PartitionProgress();
     consumer_->start(origin, from);
+    partition.bound.clear();
     if (draining_stopped_) consumer_->stop_draining(origin);
 }
 

@@ -70,6 +70,35 @@ void HandlerRun::update(const TopicPartition& origin, PartitionState& partition)
     if (lag <= 0) partition.last_progress = surroundings_.runtime.clock().monotonic();
     partition.lag_records->set(static_cast<double>(std::max<std::int64_t>(lag, 0)));
     partition.lag_seconds->set(lag_seconds_of(origin, partition));
+    show_holder(origin, partition);
+}
+
+// A series that says why, as long as a partition's position is held.
+void HandlerRun::show_holder(const TopicPartition& origin, PartitionState& partition) {
+    const HeldInput* holder = partition.progress.holder();
+    const std::string reason = holder == nullptr ? std::string() : holder->reason;
+    if (reason == partition.holder_reason) return;
+    partition.holder_reason = reason;
+    partition.holder_gauge.reset();
+    if (reason.empty()) return;
+    partition.holder_gauge =
+        surroundings_.metrics.gauge("millrace_held", "1 while something is held, with the reason",
+                                    {{"handler", name()},
+                                     {"topic", origin.topic},
+                                     {"partition", std::to_string(origin.partition.value)},
+                                     {"reason", reason}});
+    partition.holder_gauge->set(1);
+}
+
+// For a person: what a partition that stands still waits for.
+std::string HandlerRun::waits_for(const PartitionState& partition) const {
+    const HeldInput* holder = partition.progress.holder();
+    if (holder == nullptr) return "its turn in the handler";
+    std::string text = fmt::format("{} of key '{}' ({}, attempt {}, since {})", holder->what,
+                                   holder->key, holder->reason, holder->attempt,
+                                   format_time(holder->since));
+    if (!holder->error.empty()) text += ": " + holder->error;
+    return text;
 }
 
 // Below zero: not known yet.
@@ -112,9 +141,9 @@ std::vector<std::string> HandlerRun::unready() const {
                                           partition.held));
         } else if (lag_of(origin, partition) > 0 &&
                    now - partition.last_progress > section().progress_timeout) {
-            reasons.push_back(fmt::format("handler {}: {} has lag and has not moved for {:.0f} s",
-                                          name(), to_string(origin),
-                                          seconds(now - partition.last_progress)));
+            reasons.push_back(fmt::format(
+                "handler {}: {} has lag and has not moved for {:.0f} s; it waits for {}", name(),
+                to_string(origin), seconds(now - partition.last_progress), waits_for(partition)));
         }
     }
     return reasons;
@@ -178,6 +207,18 @@ boost::json::object HandlerRun::partition_status(const TopicPartition& origin,
     row["lag_seconds"] = lag_seconds_of(origin, partition);
     row["held"] =
         partition.held.empty() ? boost::json::value(nullptr) : boost::json::value(partition.held);
+    row["bound"] =
+        partition.bound.empty() ? boost::json::value(nullptr) : boost::json::value(partition.bound);
+    row["breaker"] = partition.breaker.is_open() ? "open" : "closed";
+    row["waits_for"] = nullptr;
+    if (const HeldInput* holder = partition.progress.holder()) {
+        row["waits_for"] = {{"what", holder->what},
+                            {"key", holder->key},
+                            {"reason", holder->reason},
+                            {"attempt", holder->attempt},
+                            {"error", holder->error},
+                            {"since", format_time(holder->since)}};
+    }
     return row;
 }
 
@@ -195,13 +236,16 @@ boost::json::object HandlerRun::status() const {
     std::int64_t outbox = 0;
     std::int64_t timers = 0;
     std::int64_t shards = 0;
+    std::int64_t inbox = 0;
     for (const auto& shard : shards_) {
         if (!shard) continue;
         ++shards;
         outbox += shard->gauges().outbox;
         timers += shard->gauges().timers;
+        inbox += shard->gauges().inbox;
     }
     status["shards"] = shards;
+    status["inbox"] = inbox;
     status["outbox"] = outbox;
     status["timers"] = timers;
     status["totals"] = {{"acked", totals_.acked},

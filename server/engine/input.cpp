@@ -1,8 +1,22 @@
 #include "engine/input.hpp"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 namespace millrace::engine {
+
+std::string input_prefix(const TopicPartition& origin) {
+    return fmt::format("record {} {} ", origin.topic, origin.partition.value);
+}
+
+std::string input_name(const Input& input) {
+    if (input.from_log())
+        return fmt::format("{}{}", input_prefix(input.origin()), input.event->record->offset.value);
+    if (input.event != nullptr) return fmt::format("inbox {}", input.inbox);
+    if (input.timer) return fmt::format("timer {} {}", input.timer->firing, input.timer->id);
+    return fmt::format("call {}", input.response->call.sequence);
+}
 
 IdentityBuilder effect_identity(std::string_view handler, const Input& input) {
     IdentityBuilder identity("millrace.effect");

@@ -1,5 +1,5 @@
-// Input: one thing a shard's handler is called for (a record, a timer, the response to a call) with
-// what has become of it so far.
+// Input: one thing a shard's handler is called for (a record of the log or of the inbox, a timer, the
+// response to a call) with what has become of it so far.
 //
 // Thread rule: the shard's strand. Ownership: its lane, then the batch in which it is resolved.
 #pragma once
@@ -19,6 +19,7 @@ namespace millrace::engine {
 enum class InputState {
     kReady = 1,     // to be run
     kWaiting,       // failed; run again when its time has come
+    kBlocked,       // held by the open breaker of its partition
     kPending,       // the handler will complete it
     kCompleted,     // the handler has; to be run through on_complete
     kFailed,        // its dead letter is on the way
@@ -50,6 +51,8 @@ struct Input {
     std::optional<CallResponse> response;
 
     DecodedBatchPtr batch;  // what `event` lives in
+    std::int64_t inbox = 0;  // of an event that is a row of the inbox: its sequence
+    int redrives = 0;        // how often a dead letter of it was sent back
     std::size_t bytes = 0;
 
     std::uint32_t attempt = 0;  // of the current or last run
@@ -57,11 +60,15 @@ struct Input {
     Timestamp first_failure;
     Timestamp last_failure;
     std::optional<Failure> failure;
+    bool attempt_kept = false;  // there is a row of it in the state file
+    bool probe = false;         // let through an open breaker, to see
     std::optional<std::string> completion;
     std::uint32_t dead_letter_tries = 0;
     std::unique_ptr<Timer> wait;
 
     const TopicPartition& origin() const { return batch->batch->origin; }
+    // A record of the log: its offset is to be resolved.
+    bool from_log() const { return event != nullptr && inbox == 0; }
     bool runnable() const {
         return state == InputState::kReady || state == InputState::kCompleted ||
                state == InputState::kDeadLettered;
@@ -69,6 +76,11 @@ struct Input {
 };
 
 using InputPtr = std::unique_ptr<Input>;
+
+// What stands for the input in the state file, the same after a restart: "record tasks 0 17".
+std::string input_name(const Input& input);
+// What the names of a partition's records begin with.
+std::string input_prefix(const TopicPartition& origin);
 
 // What the effects of an input derive their ids from, so that a replay makes the same ones: handler
 // and the record's origin topic and identity, or the timer's id, due time and firing, or the call's

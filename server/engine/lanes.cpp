@@ -98,6 +98,14 @@ void Lanes::for_each(const std::function<void(Input&)>& visit) {
     }
 }
 
+bool Lanes::any_of(const std::function<bool(const Input&)>& predicate) const {
+    for (const auto& [key, lane] : lanes_) {
+        for (const Input* input = lane.head.get(); input != nullptr; input = input->behind.get())
+            if (predicate(*input)) return true;
+    }
+    return false;
+}
+
 Lane& Lanes::lane_of(std::string_view key) {
     auto found = lanes_.find(key);
     if (found == lanes_.end()) {

@@ -43,6 +43,7 @@ public:
     // Takes out every input for which the predicate holds.
     void remove_if(const std::function<bool(const Input&)>& predicate);
     void for_each(const std::function<void(Input&)>& visit);
+    bool any_of(const std::function<bool(const Input&)>& predicate) const;
 
     std::size_t size() const { return size_; }
     bool any_ready() const { return !ready_.empty(); }

@@ -25,12 +25,28 @@ void PartitionProgress::reported(const ShardReport& report) {
     }
     feed.lowest_unresolved = report.lowest_unresolved;
     feed.lowest_unsent = report.lowest_unsent;
+    feed.intervals = report.intervals;
+    feed.holder = report.holder;
     recompute();
 }
 
 std::optional<Timestamp> PartitionProgress::oldest_open() const {
     if (ages_.empty()) return std::nullopt;
     return ages_.front().first_record;
+}
+
+const HeldInput* PartitionProgress::holder() const {
+    for (const auto& [shard, feed] : feeds_) {
+        if (feed.holder && feed.lowest_unresolved && *feed.lowest_unresolved <= position_)
+            return feed.holder.get();
+    }
+    return nullptr;
+}
+
+std::size_t PartitionProgress::intervals() const {
+    std::size_t sum = 0;
+    for (const auto& [shard, feed] : feeds_) sum += feed.intervals;
+    return sum;
 }
 
 void PartitionProgress::recompute() {

@@ -12,12 +12,24 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/types.hpp"
 
 namespace millrace::engine {
+
+// An input that holds its key, and what it waits for.
+struct HeldInput {
+    std::string what;    // "tasks/0 offset 17", "timer x"
+    std::string key;     // its lane
+    std::string reason;  // retry, pending, dead-letter, breaker
+    std::uint32_t attempt = 0;
+    std::string error;  // of its last attempt
+    Timestamp since;    // of its first failure; else when this was found
+};
 
 // What a shard says of one origin partition after a durable commit.
 struct ShardReport {
@@ -25,6 +37,8 @@ struct ShardReport {
     std::uint64_t received_sequence = 0;  // of the last sub-batch of this partition that arrived
     std::optional<Offset> lowest_unresolved;  // of what arrived
     std::optional<Offset> lowest_unsent;      // of records whose outbox events are not confirmed
+    std::size_t intervals = 0;                // resolved ones above the watermark
+    std::shared_ptr<const HeldInput> holder;  // what `lowest_unresolved` waits for; null: its turn
 };
 
 class PartitionProgress {
@@ -48,6 +62,12 @@ public:
     Offset published() const { return published_; }
     // The next offset that will be handed out.
     Offset end() const { return end_; }
+    // What the position waits for; null: nothing, or its turn.
+    const HeldInput* holder() const;
+    // Resolved intervals above watermarks, over all shards.
+    std::size_t intervals() const;
+    // From the position to the end.
+    std::int64_t distance() const { return end_.value - position_.value; }
     bool idle() const { return position_ == end_ && published_ == end_; }
     // Record time of the oldest batch that still has unresolved records.
     std::optional<Timestamp> oldest_open() const;
@@ -57,6 +77,8 @@ private:
         std::deque<Dispatch> on_the_way;
         std::optional<Offset> lowest_unresolved;
         std::optional<Offset> lowest_unsent;
+        std::size_t intervals = 0;
+        std::shared_ptr<const HeldInput> holder;
     };
     struct Age {
         Offset end;

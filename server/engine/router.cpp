@@ -5,6 +5,31 @@
 #include "events/ids.hpp"
 
 namespace millrace::engine {
+namespace {
+
+DecodedBatchPtr undecoded(RecordBatchPtr batch) {
+    auto decoded = std::make_shared<DecodedBatch>(std::move(batch));
+    const RecordBatch& records = *decoded->batch;
+    for (const Record& record : records.records) {
+        DecodedEvent event;
+        event.record = &record;
+        event.identity = IdentityBuilder("millrace.position")
+                             .add(records.origin.topic)
+                             .add(records.origin.partition.value)
+                             .add(record.offset.value)
+                             .add(record.timestamp.time_since_epoch().count())
+                             .finish();
+        event.effective_id = decoded->keep(to_uuid(event.identity));
+        decoded->events.push_back(event);
+    }
+    return decoded;
+}
+
+}  // namespace
+
+DecodedBatchPtr decode(const EnvelopeReader& reader, bool raw, RecordBatchPtr batch) {
+    return raw ? undecoded(std::move(batch)) : reader.decode(std::move(batch));
+}
 
 std::string_view lane_of(const DecodedEvent& event, bool raw, std::string_view partition_lane) {
     if (!raw && event.envelope.user_id) return *event.envelope.user_id;

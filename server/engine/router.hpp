@@ -15,6 +15,9 @@
 
 namespace millrace::engine {
 
+// What a handler reads of a batch: envelopes, or (raw) only positions.
+DecodedBatchPtr decode(const EnvelopeReader& reader, bool raw, RecordBatchPtr batch);
+
 // `partition_lane` is what records without user and key share; see partition_lane().
 std::string_view lane_of(const DecodedEvent& event, bool raw, std::string_view partition_lane);
 std::string partition_lane(const TopicPartition& origin);

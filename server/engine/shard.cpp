@@ -19,6 +19,7 @@ void Shard::open(std::function<void(Result<void>)> done) {
         self->on_loop([opened, done](ShardOwner&) { done(opened); });
         if (!opened) return self->close_now();
         self->arm_timers();
+        self->load_inbox();
         if (self->stateful_) self->after_release();
     });
 }
@@ -107,8 +108,9 @@ Result<void> Shard::load() {
     events_ = std::make_unique<EventSender>(surroundings, *state_);
     calls_ = std::make_unique<CallSender>(surroundings, *state_, setup_.section.max_calls);
     durable_sequence_ = state_->last_sequence();
-    auto counted = count_outbox();
-    if (!counted) return counted;
+    auto ready = count_outbox();
+    if (ready) ready = attempts_.load(*state_);
+    if (!ready) return ready;
     return events_->load();
 }
 
@@ -128,6 +130,7 @@ void Shard::fail_shard(const Error& error) {
     if (failed_ || closed_) return;
     failed_ = true;
     if (state_) state_->roll_back();
+    refuse_incoming(error);
     on_loop(
         [index = setup_.index, error](ShardOwner& owner) { owner.on_shard_failed(index, error); });
 }
@@ -136,7 +139,7 @@ void Shard::close(std::function<void()> done) {
     setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
         self->failed_ = true;  // no batch begins any more
         if (self->syncing_) {
-            self->drained_.emplace_back([self, done] {
+            self->after_sync_.emplace_back([self, done] {
                 self->close_now();
                 self->on_loop([done](ShardOwner&) { done(); });
             });
@@ -152,6 +155,8 @@ void Shard::close_now() {
     closed_ = true;
     pause_timer_.reset();
     next_timer_.reset();
+    refuse_incoming(fail(ErrorCode::kUnavailable, "the shard is closed"));
+    setup_.in_flight -= std::exchange(pending_, 0);
     lanes_.for_each([](Input& input) { input.wait.reset(); });
     if (events_) events_->stop();
     if (calls_) calls_->stop();
@@ -188,22 +193,6 @@ void Shard::query(std::string question, std::vector<std::pair<std::string, std::
         }
         self->on_loop([answer, done](ShardOwner&) { done(answer); });
     });
-}
-
-void Shard::drain(std::function<void()> done) {
-    setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
-        self->drained_.emplace_back(
-            [self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
-        self->check_drained();
-    });
-}
-
-void Shard::check_drained() {
-    if (drained_.empty() || syncing_) return;
-    const bool busy =
-        lanes_.any_ready() || scheduled_ || !committed_.empty() || (events_ && !events_->idle());
-    if (busy && !failed_) return;
-    for (const auto& done : std::exchange(drained_, {})) done();
 }
 
 }  // namespace millrace::engine

@@ -25,7 +25,10 @@
 
 #include "core/config/server_config.hpp"
 #include "core/runtime.hpp"
+#include "engine/attempts.hpp"
+#include "engine/breaker.hpp"
 #include "engine/handler.hpp"
+#include "engine/inbox.hpp"
 #include "engine/lanes.hpp"
 #include "engine/log_syncer.hpp"
 #include "engine/outbox.hpp"
@@ -56,6 +59,7 @@ struct ShardGauges {
     std::atomic<std::int64_t> outbox_oldest_us{0};  // since when its first row waits; 0: empty
     std::atomic<std::int64_t> timers{0};
     std::atomic<std::int64_t> waiting{0};  // inputs that are held: retry, pending, dead letter
+    std::atomic<std::int64_t> inbox{0};
     std::atomic<std::int64_t> call_started_ns{0};  // 0: the handler is not running
 };
 
@@ -76,6 +80,11 @@ public:
     virtual void on_retry() = 0;
     virtual void on_verdicts(const std::map<Verdict, std::size_t>& counts) = 0;
     virtual void on_error(const ErrorNote& note) = 0;
+    // What became of records by the handler's doing, for the breaker of their partition.
+    virtual void on_handled(const std::map<TopicPartition, HandledCounts>& counts) = 0;
+    virtual void on_probed(const TopicPartition& origin, ProbeResult result) = 0;
+    // One more input of the handler may be pending again.
+    virtual void on_room() = 0;
     // Something is held, or (empty reason) no longer.
     virtual void on_held(std::size_t shard, const std::string& what, const std::string& reason) = 0;
 };
@@ -99,6 +108,7 @@ struct ShardSetup {
     LogSyncer& syncer;
     std::function<Result<void>(std::string_view topic, std::string_view event)> check_event;
     std::shared_ptr<Strand> strand;
+    std::atomic<std::uint32_t>& in_flight;  // pending inputs of all the handler's shards
     ShardOwner& owner;
 };
 
@@ -115,8 +125,18 @@ public:
     void forget(std::vector<TopicPartition> origins, std::function<void()> done);
     // Forgets how far this partition had come: its offsets mean something else now.
     void reset(TopicPartition origin, std::function<void()> done);
-    // Calls back when nothing runs, nothing is ready, and what was decided is durable and sent.
-    void drain(std::function<void()> done);
+    // Calls back when nothing of these partitions (all, if there are none) runs, is ready, is pending or
+    // has its dead letter on the way, and what was decided is durable and sent. What waits for its next
+    // attempt is not waited for.
+    void drain(std::vector<TopicPartition> origins, std::function<void()> done);
+    // A record that failed here comes back: answered once it is durable in the inbox.
+    void redrive(RedriveRecord record, std::function<void(Result<void>)> done);
+    // The breaker of the partition: hold its records; let one through and tell how it went; let all go.
+    void block(TopicPartition origin);
+    void probe(TopicPartition origin);
+    void unblock(TopicPartition origin);
+    // Looks again whether something can run.
+    void wake();
     void close(std::function<void()> done);
     void query(std::string question, std::vector<std::pair<std::string, std::string>> parameters,
                std::function<void(Result<std::string>)> done);
@@ -133,8 +153,17 @@ private:
         InputPtr input;
         Verdict verdict;
     };
+    struct Incoming {
+        RedriveRecord record;
+        std::function<void(Result<void>)> done;
+    };
+    struct Drain {
+        std::vector<TopicPartition> origins;  // empty: all
+        std::function<void()> done;
+    };
     struct Committed {
         ShardRelease release;
+        std::vector<Incoming> incoming;  // to be answered
         std::int64_t sequence = 0;
         std::chrono::nanoseconds started{0};
     };
@@ -157,11 +186,22 @@ private:
     void receive(const SubBatch& batch);
     void add_record(const DecodedBatchPtr& batch, const DecodedEvent& event,
                     std::string_view fallback);
+    Input& add(std::string_view lane, InputPtr input);
     OriginState& origin_state(const TopicPartition& origin);
     DedupeRing* ring_of(const std::string& topic);
     void arm_timers();
     void load_due_timers();
     void forget_now(const std::vector<TopicPartition>& origins);
+
+    // The inbox (shard_inbox.cpp).
+    Result<void> save_incoming();
+    void load_inbox();
+    void add_inbox_row(InboxRow row);
+    void refuse_incoming(const Error& error);
+
+    // Letting go in good order (shard_drain.cpp).
+    bool is_busy(const Drain& drain) const;
+    void check_drained();
 
     // A batch (shard_batch.cpp).
     void schedule();
@@ -172,23 +212,23 @@ private:
     Result<void> save_batch(std::map<Verdict, std::size_t>& counts);
     Result<void> save_confirmed();
     Result<void> count_outbox();
-    bool is_full() const { return pending_ >= setup_.section.max_in_flight; }
+    bool is_full() const { return setup_.in_flight >= setup_.section.max_in_flight; }
     static void account(const Resolved& resolved, OriginState& state);
     std::string lane_key(const Input& input) const;
     std::string_view lane_of_record(const DecodedEvent& event, std::string_view partition) const;
     ShardRelease make_release();
+    ShardReport report_of(const TopicPartition& origin);
     void replay_batch();
     void pause(const Error& why);
     void start_sync();
     void synced(std::size_t batches, const Result<void>& result);
     void after_release();
-    void check_drained();
 
     // One input (shard_process.cpp).
     Step process(Input& input);
     Step skip_or_fail_unread(Input& input);
     Step resolve(Input& input, Verdict verdict);
-    Step resolve_dead_letter(Input& input);
+    Step resolve_unhandled(Input& input, Verdict verdict);
     Step run(Input& input);
     Outcome call_instance(Input& input);
     Step settle(Input& input, const Outcome& outcome, const CallEffects& effects,
@@ -209,6 +249,19 @@ private:
     void dead_letter_sent(std::uint64_t input, const Result<RecordPosition>& result);
     void responded(OutboxCall call, HttpAnswer answer);
     void note_error(const Input& input);
+    bool is_spent(const Input& input, milliseconds delay) const;
+    void leave_pending();
+    std::shared_ptr<const HeldInput> holder_of(const TopicPartition& origin, Offset lowest);
+    HeldInput describe(const Input& input) const;
+    void touch_behind(const Input& input);
+
+    // The breaker's gate (shard_gate.cpp).
+    struct Gate {
+        std::chrono::nanoseconds since{0};
+        bool probing = false;
+    };
+    bool is_blocked(const Input& input) const;
+    void end_probe(Input& input, ProbeResult result);
     std::string name_of(const Input& input) const;
     void hold(Input& input);
     void let_go(Input& input);
@@ -230,8 +283,16 @@ private:
 
     Lanes lanes_;
     std::uint64_t next_input_ = 1;
-    std::unordered_map<std::uint64_t, Input*> held_;  // waiting, pending, failed
-    std::size_t pending_ = 0;
+    std::unordered_map<std::uint64_t, Input*> held_;  // waiting, blocked, pending, failed
+    std::map<TopicPartition, std::map<Offset, Input*>> held_at_;  // those of the log among them
+    std::uint32_t pending_ = 0;
+    Attempts attempts_;
+    std::vector<Incoming> incoming_;  // not yet in the inbox
+    std::size_t inbox_loaded_ = 0;    // rows that are inputs now
+    std::size_t inbox_done_ = 0;      // of them, resolved in this batch
+    std::int64_t inbox_last_ = 0;     // the last of them
+    std::map<TopicPartition, Gate> gates_;
+    std::map<TopicPartition, HandledCounts> handled_;
     std::map<TopicPartition, OriginState> origins_;
     std::map<TopicPartition, std::uint64_t> received_sequence_;
     std::map<std::string, std::unique_ptr<DedupeRing>> rings_;
@@ -255,7 +316,8 @@ private:
 
     std::unique_ptr<Timer> next_timer_;
     std::set<std::pair<std::string, std::int64_t>> loaded_timers_;
-    std::vector<std::function<void()>> drained_;
+    std::vector<Drain> drains_;
+    std::vector<std::function<void()>> after_sync_;
 };
 
 }  // namespace millrace::engine

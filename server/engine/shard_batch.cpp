@@ -7,6 +7,18 @@
 #include "engine/shard.hpp"
 
 namespace millrace::engine {
+namespace {
+
+// The handler had its say, and did not fail.
+bool is_success(Verdict verdict) {
+    return verdict == Verdict::kAcked || verdict == Verdict::kIgnored;
+}
+
+}  // namespace
+
+void Shard::wake() {
+    setup_.strand->post([self = shared_from_this()] { self->schedule(); });
+}
 
 void Shard::schedule() {
     if (scheduled_ || paused_ || closed_ || failed_ || !has_work()) return;
@@ -21,6 +33,7 @@ void Shard::schedule() {
 
 bool Shard::has_work() const {
     return (lanes_.any_ready() && !is_full()) || !touched_.empty() ||
+           attempts_.changed() || !incoming_.empty() || !handled_.empty() ||
            (events_ && events_->has_confirmed()) || (calls_ && calls_->has_tries());
 }
 
@@ -58,12 +71,22 @@ void Shard::finish_batch() {
     if (!saved) return fail_shard(saved.error());
     for (auto& [topic, ring] : rings_) ring->commit();
     for (const auto& from : std::exchange(new_events_, {})) events_->added(from);
-    committed_.push_back({make_release(), state_ ? state_->last_sequence() : 0, batch_started_});
+    attempts_.saved();
+    const bool inbox_changed = !incoming_.empty() || inbox_done_ > 0;
+    inbox_loaded_ -= std::exchange(inbox_done_, 0);
+    committed_.push_back({make_release(), std::exchange(incoming_, {}),
+                          state_ ? state_->last_sequence() : 0, batch_started_});
     pauses_ = 0;
+    if (!handled_.empty()) {
+        on_loop([handled = std::exchange(handled_, {})](ShardOwner& owner) {
+            owner.on_handled(handled);
+        });
+    }
     if (!counts.empty()) {
         on_loop([counts = std::move(counts)](ShardOwner& owner) { owner.on_verdicts(counts); });
     }
     if (std::exchange(timers_changed_, false)) arm_timers();
+    if (inbox_changed) load_inbox();
     start_sync();
     schedule();
 }
@@ -72,21 +95,29 @@ Result<void> Shard::save_batch(std::map<Verdict, std::size_t>& counts) {
     std::map<std::pair<std::string_view, Verdict>, std::size_t> per_topic;
     const TopicPartition* origin = nullptr;
     OriginState* state = nullptr;
+    HandledCounts* handled = nullptr;
     for (const auto& resolved : done_) {
         const Input& input = *resolved.input;
-        if (input.event == nullptr) continue;
+        attempts_.drop(input);
+        if (input.inbox != 0) ++inbox_done_;
+        if (!input.from_log()) continue;
         if (origin != &input.origin()) {  // the inputs of one batch come in runs
             origin = &input.origin();
             state = &origin_state(*origin);
             touched_.insert(*origin);
+            handled = &handled_[*origin];
         }
         account(resolved, *state);
+        if (is_success(resolved.verdict)) ++handled->succeeded;
         ++counts[resolved.verdict];
         ++per_topic[{origin->topic, resolved.verdict}];
     }
     for (const auto& [which, records] : per_topic)
         setup_.metrics.count(std::string(which.first), which.second, records);
     if (!state_) return {};
+    auto kept = attempts_.save(*state_);
+    if (kept) kept = save_incoming();
+    if (!kept) return kept;
     for (const auto& touched : touched_) {
         auto saved = state_->save_origin(origin_state(touched));
         if (!saved) return saved;
@@ -147,18 +178,13 @@ ShardRelease Shard::make_release() {
     ShardRelease release;
     for (const auto& origin : std::exchange(touched_, {})) {
         if (forgotten_.contains(origin)) continue;
-        ShardReport report;
-        report.shard = setup_.index;
-        report.received_sequence = received_sequence_[origin];
-        report.lowest_unresolved = origin_state(origin).tracker.lowest_unresolved();
-        if (events_) report.lowest_unsent = events_->lowest_unsent(origin);
-        release.reports.emplace_back(origin, report);
+        release.reports.emplace_back(origin, report_of(origin));
     }
     release.records = std::exchange(dropped_records_, 0);
     release.bytes = std::exchange(dropped_bytes_, 0);
     const auto now = setup_.runtime.clock().now();
     for (const auto& resolved : done_) {
-        if (resolved.input->event == nullptr) continue;
+        if (!resolved.input->from_log()) continue;
         ++release.records;
         release.bytes += resolved.input->bytes;
         const std::chrono::duration<double> age = now - resolved.input->event->record->timestamp;
@@ -166,6 +192,18 @@ ShardRelease Shard::make_release() {
     }
     done_.clear();
     return release;
+}
+
+ShardReport Shard::report_of(const TopicPartition& origin) {
+    const OffsetTracker& tracker = origin_state(origin).tracker;
+    ShardReport report;
+    report.shard = setup_.index;
+    report.received_sequence = received_sequence_[origin];
+    report.lowest_unresolved = tracker.lowest_unresolved();
+    if (events_) report.lowest_unsent = events_->lowest_unsent(origin);
+    report.intervals = tracker.interval_count();
+    if (report.lowest_unresolved) report.holder = holder_of(origin, *report.lowest_unresolved);
+    return report;
 }
 
 // The transaction is gone: what had been done in it is undone and is run again, without the input
@@ -185,6 +223,7 @@ void Shard::replay_batch() {
     }
     new_events_.clear();
     timers_changed_ = false;
+    inbox_done_ = 0;
     if (instance_->on_rollback(HandlerInstance::RollbackScope::kBatch)) return;
     services_->drop_statements();
     auto renewed = renew_instance();
@@ -232,8 +271,10 @@ void Shard::synced(std::size_t batches, const Result<void>& result) {
         durable_sequence_ = std::max(durable_sequence_, batch->sequence);
         setup_.metrics.commit_seconds->observe(
             std::chrono::duration<double>(now - batch->started).count());
-        on_loop([index = setup_.index, release = std::move(batch->release)](ShardOwner& owner) {
+        on_loop([index = setup_.index, release = std::move(batch->release),
+                 incoming = std::move(batch->incoming)](ShardOwner& owner) {
             owner.on_shard_released(index, release);
+            for (const auto& one : incoming) one.done({});
         });
     }
     committed_.erase(committed_.begin(), end);

@@ -47,11 +47,25 @@ void Shard::receive(const SubBatch& batch) {
 void Shard::add_record(const DecodedBatchPtr& batch, const DecodedEvent& event,
                        std::string_view fallback) {
     auto input = std::make_unique<Input>();
-    input->id = next_input_++;
     input->event = &event;
     input->batch = batch;
     input->bytes = bytes_of(*event.record);
-    lanes_.add(lane_of_record(event, fallback), std::move(input));
+    add(lane_of_record(event, fallback), std::move(input));
+}
+
+// At the end of its lane; one that failed in an earlier life goes on waiting.
+Input& Shard::add(std::string_view lane, InputPtr input) {
+    Input& added = *input;
+    if (added.id == 0) added.id = next_input_++;
+    const auto wait = attempts_.restore(added, setup_.runtime.clock());
+    const bool waits = wait && wait->count() > 0;
+    if (waits) added.state = InputState::kWaiting;
+    lanes_.add(lane, std::move(input));
+    if (waits) {
+        hold(added);
+        wait_and_retry(added, *wait);
+    }
+    return added;
 }
 
 // What is pushed to screens comes in the order of the log, whoever's it is: their cursors are
@@ -95,17 +109,6 @@ DedupeRing* Shard::ring_of(const std::string& topic) {
     return ring.get();
 }
 
-void Shard::forget(std::vector<TopicPartition> origins, std::function<void()> done) {
-    setup_.strand->post(
-        [self = shared_from_this(), origins = std::move(origins), done = std::move(done)] {
-            if (!self->closed_) self->forget_now(origins);
-            self->drained_.emplace_back(
-                [self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
-            self->schedule();
-            self->check_drained();
-        });
-}
-
 void Shard::reset(TopicPartition origin, std::function<void()> done) {
     setup_.strand->post(
         [self = shared_from_this(), origin = std::move(origin), done = std::move(done)] {
@@ -113,37 +116,12 @@ void Shard::reset(TopicPartition origin, std::function<void()> done) {
             if (!self->closed_ && found != self->origins_.end()) {
                 self->forget_now({origin});
                 self->origins_.erase(found);
+                self->attempts_.forget(origin);
                 auto removed = self->state_ ? self->state_->remove_origin(origin) : Result<void>();
                 if (!removed) self->fail_shard(removed.error());
             }
             self->on_loop([done](ShardOwner&) { done(); });
         });
-}
-
-void Shard::forget_now(const std::vector<TopicPartition>& origins) {
-    const auto gone = [&](const TopicPartition& origin) {
-        return std::ranges::find(origins, origin) != origins.end();
-    };
-    lanes_.remove_if([&](const Input& input) {
-        if (input.event == nullptr || !gone(input.origin())) return false;
-        held_.erase(input.id);
-        if (input.state == InputState::kPending) --pending_;
-        ++dropped_records_;
-        dropped_bytes_ += input.bytes;
-        return true;
-    });
-    gauges_.waiting = static_cast<std::int64_t>(held_.size());
-    for (auto& [origin, state] : origins_) {
-        if (gone(origin)) state.tracker.forget_open();
-    }
-    forgotten_.insert(origins.begin(), origins.end());
-    // At once: no batch may follow, and until then they count as buffered.
-    ShardRelease room;
-    room.records = std::exchange(dropped_records_, 0);
-    room.bytes = std::exchange(dropped_bytes_, 0);
-    on_loop([index = setup_.index, room](ShardOwner& owner) {
-        owner.on_shard_released(index, room);
-    });
 }
 
 void Shard::arm_timers() {
@@ -170,10 +148,9 @@ void Shard::load_due_timers() {
     for (auto& timer : *due) {
         if (!loaded_timers_.emplace(timer.id, timer.firing).second) continue;
         auto input = std::make_unique<Input>();
-        input->id = next_input_++;
         input->timer = std::move(timer);
         const std::string lane = lane_key(*input);
-        lanes_.add(lane, std::move(input));
+        add(lane, std::move(input));
     }
     arm_timers();
     schedule();

@@ -15,12 +15,18 @@ bool is_unread(const DecodedEvent& event, bool raw) {
 }  // namespace
 
 Shard::Step Shard::process(Input& input) {
-    if (input.state == InputState::kDeadLettered) return resolve_dead_letter(input);
+    if (input.state == InputState::kDeadLettered)
+        return resolve_unhandled(input, Verdict::kDeadLettered);
     if (input.event != nullptr && input.state == InputState::kReady) {
+        if (is_blocked(input)) {
+            input.state = InputState::kBlocked;
+            hold(input);
+            return Step::kNext;
+        }
         const DecodedEvent& event = *input.event;
         if (is_unread(event, setup_.factory.traits().raw)) return skip_or_fail_unread(input);
         if (rings_.at(input.origin().topic)->contains(event.identity))
-            return resolve(input, Verdict::kDuplicate);
+            return resolve_unhandled(input, Verdict::kDuplicate);
         if (hops_of(input) > setup_.section.max_hops) {
             fail_input(input,
                        {"loop", fmt::format("published {} times over by handlers; max_hops is {}",
@@ -37,11 +43,11 @@ Shard::Step Shard::skip_or_fail_unread(Input& input) {
     switch (event.status) {
         case EventStatus::kReadable:
         case EventStatus::kTombstone:
-            return resolve(input, Verdict::kSkipped);
+            return resolve_unhandled(input, Verdict::kSkipped);
         case EventStatus::kUnknownVersion:
             log::warn("engine", "{}: {} offset {} is skipped: {}", setup_.identity.handler,
                       to_string(input.origin()), event.record->offset.value, event.fault);
-            return resolve(input, Verdict::kSkipped);
+            return resolve_unhandled(input, Verdict::kSkipped);
         case EventStatus::kUndecodable:
             fail_input(input, {"undecodable", std::string(event.fault)}, false, std::nullopt);
             return Step::kNext;
@@ -53,14 +59,17 @@ Shard::Step Shard::skip_or_fail_unread(Input& input) {
 }
 
 Shard::Step Shard::resolve(Input& input, Verdict verdict) {
+    const bool succeeded = verdict == Verdict::kAcked || verdict == Verdict::kIgnored;
+    end_probe(input, succeeded ? ProbeResult::kSucceeded : ProbeResult::kNothing);
     done_.push_back({lanes_.take(input), verdict});
     return Step::kNext;
 }
 
-Shard::Step Shard::resolve_dead_letter(Input& input) {
+// Without the handler's doing.
+Shard::Step Shard::resolve_unhandled(Input& input, Verdict verdict) {
     auto removed = remove_row(input);
     if (!removed) return Step::kDiskFailed;
-    return resolve(input, Verdict::kDeadLettered);
+    return resolve(input, verdict);
 }
 
 Shard::Step Shard::run(Input& input) {
@@ -167,8 +176,7 @@ Shard::Step Shard::disk_failed(Input& input) {
 
 Shard::Step Shard::settle_success(Input& input, Verdict verdict, const CallEffects& effects) {
     if (state_) {
-        auto removed =
-            input.response ? state_->remove_call(input.response->call.sequence) : Result<void>();
+        auto removed = input.timer ? Result<void>() : remove_row(input);
         if (removed) removed = state_->release();
         if (!removed) return Step::kDiskFailed;
     }
@@ -183,6 +191,7 @@ Shard::Step Shard::settle_success(Input& input, Verdict verdict, const CallEffec
 // The row that stands for an input of our own: it is resolved with the row.
 Result<void> Shard::remove_row(const Input& input) {
     if (input.response) return state_->remove_call(input.response->call.sequence);
+    if (input.inbox != 0) return state_->remove_inbox(input.inbox);
     if (!input.timer) return {};
     loaded_timers_.erase({input.timer->id, input.timer->firing});
     timers_changed_ = true;

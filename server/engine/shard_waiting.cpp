@@ -7,6 +7,14 @@
 #include "engine/shard.hpp"
 
 namespace millrace::engine {
+namespace {
+
+// Not what nobody could read, nor a loop.
+bool is_handlers_fault(const Failure& failure) {
+    return failure.error_class == "handler" || failure.error_class == "timeout";
+}
+
+}  // namespace
 
 void Shard::fail_input(Input& input, Failure failure, bool transient,
                        std::optional<milliseconds> retry_after) {
@@ -21,25 +29,36 @@ void Shard::fail_input(Input& input, Failure failure, bool transient,
         return;
     }
     input.state = InputState::kWaiting;
+    if (input.from_log() && input.attempt == 1 && is_handlers_fault(*input.failure))
+        ++handled_[input.origin()].failed;
+    end_probe(input, ProbeResult::kFailed);
     hold(input);
     if (!transient) return dead_letter(input);
     const RetrySection& retry = setup_.section.retry;
     const auto delay = std::max(backoff(retry, input.attempt, setup_.runtime.random()),
                                 retry_after.value_or(milliseconds(0)));
-    const auto spent = setup_.runtime.clock().monotonic() - input.first_attempt;
-    if (spent + delay > retry.budget) {
+    if (is_spent(input, delay)) {
         if (input.failure->error_class == "handler")
             input.failure->error_class = "retries-exhausted";
         return dead_letter(input);
     }
     setup_.metrics.retries->add();
     on_loop([](ShardOwner& owner) { owner.on_retry(); });
+    log::debug("engine", "{}: {} failed (attempt {}), again in {} ms: {}", setup_.identity.handler,
+               name_of(input), input.attempt, delay.count(), input.failure->message);
+    Clock& clock = setup_.runtime.clock();
+    attempts_.keep(input, clock.now() + delay, clock);
     wait_and_retry(input, delay);
 }
 
+// While the breaker of its partition is open the budget stands still.
+bool Shard::is_spent(const Input& input, milliseconds delay) const {
+    if (input.from_log() && gates_.contains(input.origin())) return false;
+    const auto spent = setup_.runtime.clock().monotonic() - input.first_attempt;
+    return spent + delay > setup_.section.retry.budget;
+}
+
 void Shard::wait_and_retry(Input& input, milliseconds delay) {
-    log::debug("engine", "{}: {} failed (attempt {}), again in {} ms: {}", setup_.identity.handler,
-               name_of(input), input.attempt, delay.count(), input.failure->message);
     input.wait = setup_.strand->after(delay, [this, id = input.id] {
         Input* waiting = find_held(id);
         if (waiting == nullptr) return;
@@ -54,11 +73,12 @@ void Shard::wait_and_retry(Input& input, milliseconds delay) {
 void Shard::wait_for_completion(Input& input) {
     input.state = InputState::kPending;
     ++pending_;
+    ++setup_.in_flight;
     hold(input);
     input.wait = setup_.strand->after(setup_.section.pending_timeout, [this, id = input.id] {
         Input* pending = find_held(id);
         if (pending == nullptr || pending->state != InputState::kPending) return;
-        --pending_;
+        leave_pending();
         fail_input(*pending,
                    {"timeout", fmt::format("not completed within {} ms (`pending_timeout`)",
                                            setup_.section.pending_timeout.count())},
@@ -74,7 +94,7 @@ void Shard::completed(CompletionToken token, std::string payload) {
         setup_.metrics.late_completions->add();
         return;
     }
-    --pending_;
+    leave_pending();
     pending->completion = std::move(payload);
     pending->state = InputState::kCompleted;
     let_go(*pending);
@@ -143,10 +163,9 @@ void Shard::dead_letter_sent(std::uint64_t id, const Result<RecordPosition>& res
 void Shard::responded(OutboxCall call, HttpAnswer answer) {
     if (closed_) return;
     auto input = std::make_unique<Input>();
-    input->id = next_input_++;
     input->response = CallResponse{std::move(call), std::move(answer)};
     const std::string lane = lane_key(*input);
-    lanes_.add(lane, std::move(input));
+    add(lane, std::move(input));
     schedule();
 }
 
@@ -161,23 +180,83 @@ void Shard::note_error(const Input& input) {
 
 std::string Shard::name_of(const Input& input) const {
     if (input.event != nullptr)
-        return fmt::format("{} offset {}", to_string(input.origin()),
-                           input.event->record->offset.value);
+        return fmt::format("{}{} offset {}", input.inbox != 0 ? "redriven " : "",
+                           to_string(input.origin()), input.event->record->offset.value);
     if (input.timer) return fmt::format("timer {}", input.timer->id);
     return fmt::format("the response to call {}", input.response->call.id);
 }
 
 void Shard::hold(Input& input) {
     held_[input.id] = &input;
+    if (input.from_log()) held_at_[input.origin()][input.event->record->offset] = &input;
     gauges_.waiting = static_cast<std::int64_t>(held_.size());
+    touch_behind(input);
+}
+
+// What it holds back is reported anew, with the reason.
+void Shard::touch_behind(const Input& input) {
+    for (const Input* held = &input; held != nullptr; held = held->behind.get()) {
+        if (held->from_log()) touched_.insert(held->origin());
+    }
 }
 
 // It can run again.
 void Shard::let_go(Input& input) {
     held_.erase(input.id);
+    if (input.from_log()) held_at_[input.origin()].erase(input.event->record->offset);
     gauges_.waiting = static_cast<std::int64_t>(held_.size());
     const auto expired = std::move(input.wait);
     lanes_.wake(input);
+}
+
+void Shard::leave_pending() {
+    --pending_;
+    if (setup_.in_flight.fetch_sub(1) >= setup_.section.max_in_flight)
+        on_loop([](ShardOwner& owner) { owner.on_room(); });
+}
+
+HeldInput Shard::describe(const Input& input) const {
+    HeldInput held{name_of(input), *input.lane->key, {}, input.attempt, {}, input.first_failure};
+    switch (input.state) {
+        case InputState::kPending:
+            held.reason = "pending";
+            break;
+        case InputState::kFailed:
+        case InputState::kDeadLettered:
+            held.reason = "dead-letter";
+            break;
+        case InputState::kBlocked:
+            held.reason = "breaker";
+            break;
+        case InputState::kReady:
+        case InputState::kWaiting:
+        case InputState::kCompleted:
+            held.reason = "retry";
+            break;
+    }
+    if (input.failure)
+        held.error = input.failure->message;
+    else
+        held.since = setup_.runtime.clock().now();
+    return held;
+}
+
+// What the lowest unresolved record of a partition waits for: itself, or the first of its lane.
+std::shared_ptr<const HeldInput> Shard::holder_of(const TopicPartition& origin, Offset lowest) {
+    if (held_.empty()) return nullptr;
+    const auto& held = held_at_[origin];
+    if (const auto found = held.find(lowest); found != held.end())
+        return std::make_shared<const HeldInput>(describe(*found->second));
+    if (lanes_.any_ready()) return nullptr;
+    std::shared_ptr<const HeldInput> holder;
+    (void)lanes_.any_of([&](const Input& input) {
+        if (!input.from_log() || input.event->record->offset != lowest || input.origin() != origin)
+            return false;
+        const Input& head = *input.lane->head;
+        if (held_.contains(head.id)) holder = std::make_shared<const HeldInput>(describe(head));
+        return true;
+    });
+    return holder;
 }
 
 Input* Shard::find_held(std::uint64_t id) {

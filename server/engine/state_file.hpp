@@ -7,6 +7,8 @@
 //   _rings      the dedupe rings: id, topic, capacity, next; _ring: slot -> identity
 //   _events     the outbox: events to publish; _calls: HTTP requests to make
 //   _timers     durable timers
+//   _attempts   inputs that failed and are tried again: how often, since when, next when
+//   _inbox      inputs that do not come from the log: redriven dead letters
 //
 // Everything of one input happens inside a savepoint, everything of one batch inside a transaction;
 // what is committed is durable once Database::sync_log has run. Thread rule: the shard's strand.
@@ -26,6 +28,7 @@
 #include "core/types.hpp"
 #include "engine/dedupe_ring.hpp"
 #include "engine/handler.hpp"
+#include "engine/inbox.hpp"
 #include "engine/offset_tracker.hpp"
 
 namespace millrace::engine {
@@ -76,6 +79,22 @@ struct TimerRow {
     std::string payload;
     std::int64_t firing = 0;  // unique per setting, so that ids derived from a firing are too
     std::string topic;        // of the input that set it: whose dead-letter topic takes it
+};
+
+// An input that failed and is tried again; wall clock, so that it holds over restarts.
+struct AttemptRow {
+    std::uint32_t attempt = 0;
+    Timestamp first_attempt;
+    Timestamp first_failure;
+    Timestamp last_failure;
+    Timestamp next;
+    std::string error_class;
+    std::string message;
+};
+
+struct InboxRow {
+    std::int64_t sequence = 0;
+    RedriveRecord record;
 };
 
 class StateFile {
@@ -138,6 +157,17 @@ public:
     [[nodiscard]] Result<std::optional<Timestamp>> next_timer_due();
     [[nodiscard]] Result<std::vector<TimerRow>> timers_due(Timestamp now, std::size_t limit);
     [[nodiscard]] Result<std::int64_t> timer_count();
+
+    // By the name of the input (input_name).
+    [[nodiscard]] Result<std::map<std::string, AttemptRow>> load_attempts();
+    [[nodiscard]] Result<void> save_attempt(const std::string& input, const AttemptRow& row);
+    [[nodiscard]] Result<void> remove_attempt(const std::string& input);
+
+    [[nodiscard]] Result<void> add_inbox(const RedriveRecord& record);
+    [[nodiscard]] Result<std::vector<InboxRow>> inbox_after(std::int64_t sequence,
+                                                            std::size_t limit);
+    [[nodiscard]] Result<void> remove_inbox(std::int64_t sequence);
+    [[nodiscard]] Result<std::int64_t> inbox_count();
 
 private:
     explicit StateFile(std::unique_ptr<sqlite::Database> database);

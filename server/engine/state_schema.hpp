@@ -4,7 +4,7 @@
 
 namespace millrace::engine {
 
-inline constexpr int kStateVersion = 1;
+inline constexpr int kStateVersion = 2;
 
 inline constexpr const char* kStateSteps[kStateVersion] = {
     // 1
@@ -36,6 +36,17 @@ inline constexpr const char* kStateSteps[kStateVersion] = {
     "TEXT NOT NULL,"
     " firing INTEGER NOT NULL, topic TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX _timers_due ON _timers(due);",
+    // 2
+    "CREATE TABLE _attempts(input TEXT PRIMARY KEY, attempt INTEGER NOT NULL, first_attempt INTEGER "
+    "NOT NULL,"
+    " first_failure INTEGER NOT NULL, last_failure INTEGER NOT NULL, next INTEGER NOT NULL, class "
+    "TEXT NOT NULL,"
+    " message TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE _inbox(sequence INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT "
+    "NULL,"
+    " offset INTEGER NOT NULL, timestamp INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB NOT "
+    "NULL,"
+    " redrives INTEGER NOT NULL);",
 };
 
 }  // namespace millrace::engine

@@ -38,17 +38,33 @@ std::string Supervisor::status() const {
     return boost::json::serialize(boost::json::object{{"handlers", std::move(handlers)}});
 }
 
+HandlerRun* Supervisor::find(const std::string& handler) const {
+    for (const auto& run : runs_) {
+        if (run->name() == handler) return run.get();
+    }
+    return nullptr;
+}
+
+Error Supervisor::unknown(const std::string& handler) const {
+    std::string names;
+    for (const auto& run : runs_) names += (names.empty() ? "" : ", ") + run->name();
+    return fail(ErrorCode::kNotFound,
+                fmt::format("there is no handler '{}'; there are: {}", handler, names));
+}
+
 void Supervisor::query(const std::string& handler, const std::string& question,
                        std::vector<std::pair<std::string, std::string>> parameters,
                        Callback<Result<std::string>> done) {
-    std::string names;
-    for (const auto& run : runs_) {
-        if (run->name() == handler)
-            return run->query(question, std::move(parameters), std::move(done));
-        names += (names.empty() ? "" : ", ") + run->name();
-    }
-    done(fail(ErrorCode::kNotFound,
-              fmt::format("there is no handler '{}'; there are: {}", handler, names)));
+    HandlerRun* run = find(handler);
+    if (run == nullptr) return done(unknown(handler));
+    run->query(question, std::move(parameters), std::move(done));
+}
+
+void Supervisor::redrive(const std::string& handler, RedriveRecord record,
+                         Callback<Result<void>> done) {
+    HandlerRun* run = find(handler);
+    if (run == nullptr) return done(unknown(handler));
+    run->redrive(std::move(record), std::move(done));
 }
 
 std::vector<std::string> Supervisor::unready() const {

@@ -19,6 +19,7 @@
 #include "core/result.hpp"
 #include "core/runtime.hpp"
 #include "engine/handler.hpp"
+#include "engine/inbox.hpp"
 #include "engine/outside.hpp"
 #include "transport/transport.hpp"
 
@@ -38,6 +39,8 @@ struct Surroundings {
     std::string vfs;       // SQLite VFS; empty: the operating system's
     milliseconds broadcast_lookback{
         0};  // how far back broadcast handlers begin: gateway.resume.age
+    // When partitions are taken away: how long their work may take to end. Below what the transport waits.
+    milliseconds revoke_timeout{15'000};
 };
 
 struct HandlerSetup {
@@ -60,20 +63,29 @@ public:
 
     // The answer of GET /v1/handlers, JSON: {"handlers": [{"handler", "plugin", "version", "state"
     // (starting, running, restarting, stopping, stopped), "reason", "subscription", "topics",
-    // "threads", "shards", "queue_records", "queue_bytes", "outbox", "timers", "totals": {"acked",
+    // "threads", "shards", "inbox", "queue_records", "queue_bytes", "outbox", "timers", "totals": {"acked",
     // "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time", "class", "message",
     // "topic", "partition", "offset"}, newest first], "questions", "held": [text], "partitions":
     // [{"topic", "partition", "position", "committed", "end", "lag_records", "lag_seconds",
-    // "held"}]}]}. Rates are for the reader to take from the totals of two answers.
+    // "held", "bound" (the limit at which reading stopped), "breaker" (open, closed), "waits_for" (null or
+    // {"what", "key", "reason" (retry, pending, dead-letter, breaker), "attempt", "error",
+    // "since"})}]}]}. Rates are for the reader to take from the totals of two answers.
     std::string status() const;
     // kNotFound: no such handler or question. The answer is the merged JSON with "shards".
     void query(const std::string& handler, const std::string& question,
                std::vector<std::pair<std::string, std::string>> parameters,
                Callback<Result<std::string>> done);
+    // A dead letter goes back to the shard of the handler that it failed in; answered once it is durable
+    // there. kNotFound: no such handler; kUnavailable: the shard is not here now; kInvalid: the handler
+    // keeps no state or does not read the topic.
+    void redrive(const std::string& handler, RedriveRecord record, Callback<Result<void>> done);
     // Why the server is not ready, one line each; empty: ready.
     std::vector<std::string> unready() const;
 
 private:
+    HandlerRun* find(const std::string& handler) const;
+    Error unknown(const std::string& handler) const;
+
     Surroundings surroundings_;
     std::vector<std::unique_ptr<HandlerRun>> runs_;
 };

@@ -48,6 +48,21 @@ void read_retry(MappingReader reader, RetrySection& retry) {
         });
 }
 
+void read_breaker(MappingReader reader, BreakerSection& breaker) {
+    reader.integer("streak", breaker.streak, 1, 1'000'000);
+    reader.number("ratio", breaker.ratio, 0.01, 1);
+    reader.integer("window", breaker.window, 1, 1'000'000);
+    reader.duration("initial", breaker.initial, 1ms, 1h);
+    reader.duration("maximum", breaker.maximum, 1ms, 24h);
+    reader.finish();
+    if (breaker.initial > breaker.maximum)
+        reader.faults().attempt([&] {
+            reader.node().error(fmt::format("initial {} is above maximum {}",
+                                            format_duration(breaker.initial),
+                                            format_duration(breaker.maximum)));
+        });
+}
+
 void add_topic(const ConfigNode& node, const ServerConfig& config, HandlerSection& handler) {
     const std::string topic = node.as_string();
     std::vector<std::string> known;
@@ -76,6 +91,8 @@ void read_limits(MappingReader& reader, HandlerSection& handler) {
     reader.integer("max_in_flight", handler.max_in_flight, 1, 1'000'000);
     reader.integer("max_buffered", handler.max_buffered, 1, 10'000'000);
     reader.bytes("max_buffered_bytes", handler.max_buffered_bytes, 64ULL << 10, 64ULL << 30);
+    reader.integer("max_intervals", handler.max_intervals, 1, 10'000'000);
+    reader.integer("max_ahead", handler.max_ahead, 1, 1'000'000'000'000);
     reader.integer("max_hops", handler.max_hops, 1, 1'000);
     reader.integer("max_batch", handler.max_batch, 1, 100'000);
     reader.integer("max_calls", handler.max_calls, 1, 10'000);
@@ -114,6 +131,7 @@ HandlerSection read_handler(const std::string& name, const ConfigNode& node,
     reader.integer("shards", handler.shards, 1, kMostShards);
     read_times(reader, handler);
     read_retry(reader.section("retry"), handler.retry);
+    read_breaker(reader.section("breaker"), handler.breaker);
     read_limits(reader, handler);
     reader.choice("lost_position", handler.lost_position,
                   {{"hold", Lost::kHold}, {"restart", Lost::kRestart}, {"accept", Lost::kAccept}});

@@ -85,6 +85,15 @@ struct RetrySection {
     double multiplier = 2.0;
 };
 
+// Stops a partition whose records the handler keeps failing; see engine/breaker.hpp.
+struct BreakerSection {
+    std::uint32_t streak = 50;   // distinct records in a row
+    double ratio = 0.5;          // of the last `window`
+    std::uint32_t window = 200;
+    milliseconds initial{1'000};  // until the first probe; doubles with each that fails
+    milliseconds maximum{60'000};
+};
+
 struct HandlerSection {
     std::string name;
     std::string plugin;
@@ -98,10 +107,13 @@ struct HandlerSection {
     milliseconds timeout{5'000};
     milliseconds pending_timeout{15'000};
     RetrySection retry;
+    BreakerSection breaker;
     std::uint32_t dedupe = 10'000;       // identities remembered per shard and topic
     std::uint32_t max_in_flight = 1'000;
     std::uint32_t max_buffered = 10'000;
     std::uint64_t max_buffered_bytes = 64ULL << 20;
+    std::uint32_t max_intervals = 10'000;    // resolved above the position, per partition
+    std::uint64_t max_ahead = 10'000'000;    // records from the position to what was read last, per partition
     std::uint32_t max_hops = 16;
     std::uint32_t max_batch = 500;       // inputs that share one commit
     std::uint32_t max_calls = 16;        // HTTP requests on their way, per shard

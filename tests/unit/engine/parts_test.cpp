@@ -190,21 +190,21 @@ TEST(PartitionProgress, waits_for_what_is_on_its_way_to_a_shard) {
     PartitionProgress progress(Offset{10});
     progress.dispatched(Offset{20}, {}, {{0, 1, Offset{10}}, {1, 2, Offset{12}}});
     EXPECT_EQ(progress.position(), Offset{10});
-    progress.reported({0, 1, std::nullopt, std::nullopt});
+    progress.reported({0, 1, std::nullopt, std::nullopt, 0, nullptr});
     EXPECT_EQ(progress.position(), Offset{12});
-    progress.reported({1, 2, Offset{15}, std::nullopt});
+    progress.reported({1, 2, Offset{15}, std::nullopt, 0, nullptr});
     EXPECT_EQ(progress.position(), Offset{15});
-    progress.reported({1, 2, std::nullopt, std::nullopt});
+    progress.reported({1, 2, std::nullopt, std::nullopt, 0, nullptr});
     EXPECT_EQ(progress.position(), Offset{20});
 }
 
 TEST(PartitionProgress, the_published_position_does_not_pass_an_unsent_event) {
     PartitionProgress progress(Offset{0});
     progress.dispatched(Offset{5}, {}, {{0, 1, Offset{0}}});
-    progress.reported({0, 1, std::nullopt, Offset{2}});
+    progress.reported({0, 1, std::nullopt, Offset{2}, 0, nullptr});
     EXPECT_EQ(progress.position(), Offset{5});
     EXPECT_EQ(progress.published(), Offset{2});
-    progress.reported({0, 1, std::nullopt, std::nullopt});
+    progress.reported({0, 1, std::nullopt, std::nullopt, 0, nullptr});
     EXPECT_EQ(progress.published(), Offset{5});
 }
 

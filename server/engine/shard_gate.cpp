@@ -1,0 +1,65 @@
+// The gate of an open breaker: a shard's part in holding a partition and in trying it again.
+#include <algorithm>
+
+#include "engine/shard.hpp"
+
+namespace millrace::engine {
+
+bool Shard::is_blocked(const Input& input) const {
+    return !gates_.empty() && input.from_log() && !input.probe && gates_.contains(input.origin());
+}
+
+void Shard::block(TopicPartition origin) {
+    setup_.strand->post([self = shared_from_this(), origin = std::move(origin)] {
+        self->gates_[origin].since = self->setup_.runtime.clock().monotonic();
+    });
+}
+
+void Shard::probe(TopicPartition origin) {
+    setup_.strand->post([self = shared_from_this(), origin = std::move(origin)] {
+        const auto answer = [&](ProbeResult result) {
+            self->on_loop([origin, result](ShardOwner& owner) { owner.on_probed(origin, result); });
+        };
+        const auto gate = self->gates_.find(origin);
+        if (gate == self->gates_.end() || gate->second.probing)
+            return answer(ProbeResult::kNothing);
+        auto& held = self->held_at_[origin];
+        const auto first = std::ranges::find_if(
+            held, [](const auto& entry) { return entry.second->state == InputState::kBlocked; });
+        if (first == held.end()) return answer(ProbeResult::kNothing);
+        Input& input = *first->second;
+        gate->second.probing = true;
+        input.probe = true;
+        input.state = InputState::kReady;
+        self->let_go(input);
+        self->schedule();
+    });
+}
+
+void Shard::end_probe(Input& input, ProbeResult result) {
+    if (!std::exchange(input.probe, false)) return;
+    const TopicPartition origin = input.origin();
+    if (const auto gate = gates_.find(origin); gate != gates_.end()) gate->second.probing = false;
+    on_loop([origin, result](ShardOwner& owner) { owner.on_probed(origin, result); });
+}
+
+void Shard::unblock(TopicPartition origin) {
+    setup_.strand->post([self = shared_from_this(), origin = std::move(origin)] {
+        const auto gate = self->gates_.find(origin);
+        if (gate == self->gates_.end()) return;
+        const auto stood_still =
+            self->setup_.runtime.clock().monotonic() - gate->second.since;
+        self->gates_.erase(gate);
+        std::vector<Input*> held;
+        for (const auto& [offset, input] : self->held_at_[origin]) held.push_back(input);
+        for (Input* input : held) {
+            if (input->attempt > 0) input->first_attempt += stood_still;
+            if (input->state != InputState::kBlocked) continue;
+            input->state = InputState::kReady;
+            self->let_go(*input);
+        }
+        self->schedule();
+    });
+}
+
+}  // namespace millrace::engine

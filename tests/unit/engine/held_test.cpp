@@ -1,0 +1,327 @@
+// What holds inputs, and what people see of it: attempts over restarts, breakers, the inbox, bounds,
+// and partitions that are taken away while work is under way.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "events/time.hpp"
+#include "support/engine_world.hpp"
+
+namespace millrace::engine {
+namespace {
+
+using testing::EngineWorld;
+using ::testing::HasSubstr;
+using testing::ModelHandler;
+
+Outcome retry(const char* reason) { return {OutcomeKind::kRetry, reason, {}}; }
+Outcome dead_letter(const char* reason) { return {OutcomeKind::kDeadLetter, reason, {}}; }
+std::string_view task_of(const MessageInput& input) {
+    return input.event.envelope.task_id.value_or("");
+}
+
+struct Held : ::testing::Test {
+    EngineWorld world;
+
+    boost::json::object status() {
+        return boost::json::parse(world.supervisor->status())
+            .at("handlers")
+            .at(0)
+            .as_object();
+    }
+    boost::json::object partition(std::size_t which) {
+        return status().at("partitions").at(which).as_object();
+    }
+    std::string metrics() {
+        world.runtime.advance(milliseconds(1'100));
+        return world.metrics->text();
+    }
+    RedriveRecord record_at(int partition, std::size_t offset) {
+        const TopicPartition origin{"tasks", {partition}};
+        const auto& stored = world.transport.log.at(origin).at(offset);
+        return {origin,     Offset{static_cast<std::int64_t>(offset)}, stored.timestamp, stored.key,
+                stored.value, stored.headers, 1};
+    }
+};
+
+TEST_F(Held, attempts_first_failure_and_next_time_survive_a_restart) {
+    std::vector<std::uint32_t> attempts;
+    world.model->on_message = [&](ShardServices&, const MessageInput& input) {
+        attempts.push_back(input.attempt);
+        return retry("away");
+    };
+    world.section.retry = {milliseconds(10'000), milliseconds(1'000), milliseconds(4'000), 2.0};
+    world.start();
+    world.send(0, "u", "t");
+    const auto begun = world.runtime.clock().now();
+    world.runtime.advance(milliseconds(1'500));
+    ASSERT_THAT(attempts, ::testing::ElementsAre(1, 2));
+    world.kill();
+    world.start();
+    // The wait goes on where it was: the third attempt is not made at once.
+    world.run();
+    EXPECT_EQ(attempts.size(), 2U);
+    ASSERT_TRUE(world.runtime.advance_until(
+        [&] { return !world.transport.all_of("tasks-dlq").empty(); }, milliseconds(20'000)));
+    for (std::size_t i = 0; i < attempts.size(); ++i) EXPECT_EQ(attempts[i], i + 1);
+    const auto letter = world.transport.all_of("tasks-dlq").front();
+    EXPECT_EQ(letter.header("millrace-attempts"), std::to_string(attempts.size()));
+    EXPECT_EQ(letter.header("millrace-error-class"), "retries-exhausted");
+    EXPECT_EQ(letter.header("millrace-first-failure").substr(0, 19),
+              format_time(begun).substr(0, 19));
+    EXPECT_LE(world.runtime.clock().now() - begun, std::chrono::seconds(12));
+}
+
+TEST_F(Held, a_partition_says_which_key_holds_it_and_why) {
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return task_of(input) == "bad" ? retry("no route") : ModelHandler::insert(services, input);
+    };
+    world.start();
+    world.send(0, "key-7", "bad");
+    world.send(0, "u", "good");
+    world.run();
+    const auto held = partition(0).at("waits_for");
+    ASSERT_TRUE(held.is_object()) << boost::json::serialize(held);
+    EXPECT_EQ(held.at("key"), "key-7");
+    EXPECT_EQ(held.at("reason"), "retry");
+    EXPECT_EQ(held.at("what"), "tasks/0 offset 0");
+    EXPECT_EQ(held.at("error"), "no route");
+    EXPECT_THAT(metrics(), HasSubstr(R"(millrace_held{handler="model",partition="0",reason="retry",topic="tasks"} 1)"));
+    EXPECT_TRUE(partition(1).at("waits_for").is_null());
+}
+
+TEST_F(Held, a_record_behind_a_key_that_another_partition_holds_names_it) {
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return task_of(input) == "bad" ? retry("no") : ModelHandler::insert(services, input);
+    };
+    world.start();
+    world.send(0, "u", "bad");
+    world.run();
+    world.send(1, "u", "behind");
+    world.run();
+    EXPECT_EQ(partition(1).at("waits_for").at("what"), "tasks/0 offset 0");
+}
+
+TEST_F(Held, an_open_breaker_holds_the_partition_and_probes_until_one_succeeds) {
+    bool away = true;
+    int calls = 0;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        ++calls;
+        return away ? dead_letter("away") : ModelHandler::insert(services, input);
+    };
+    world.section.breaker.streak = 5;
+    world.section.max_batch = 5;
+    world.section.shards = 1;
+    world.start();
+    for (int i = 0; i < 200; ++i) world.send(0, "u" + std::to_string(i), "t");
+    world.runtime.settle();
+    EXPECT_LT(calls, 20);
+    EXPECT_EQ(partition(0).at("breaker"), "open");
+    EXPECT_EQ(partition(0).at("waits_for").at("reason"), "breaker");
+    EXPECT_THAT(metrics(), HasSubstr(R"(millrace_breaker_open{handler="model"} 1)"));
+    const int before = calls;
+    world.runtime.advance(milliseconds(10'000));
+    EXPECT_GT(calls, before + 1);  // 1 s, 2 s, 4 s
+    EXPECT_LT(calls, before + 8);
+    away = false;
+    ASSERT_TRUE(world.runtime.advance_until([&] { return partition(0).at("breaker") == "closed"; }));
+    world.run();
+    EXPECT_EQ(world.committed(0), Offset{200});
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(world.rows(), ';')) +
+                  world.transport.all_of("tasks-dlq").size(),
+              200U);
+    EXPECT_LT(world.transport.all_of("tasks-dlq").size(), 30U);
+}
+
+TEST_F(Held, while_a_breaker_is_open_the_budget_stands_still_and_other_partitions_go_on) {
+    bool away = true;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return away && input.origin.partition.value == 0 ? retry("away")
+                                                         : ModelHandler::insert(services, input);
+    };
+    world.section.breaker.streak = 3;
+    world.section.retry.budget = milliseconds(5'000);
+    world.start();
+    for (int i = 0; i < 10; ++i) world.send(0, "u" + std::to_string(i), "t");
+    world.send(1, "v", "t");
+    world.runtime.advance(milliseconds(120'000));
+    EXPECT_TRUE(world.transport.all_of("tasks-dlq").empty());
+    EXPECT_EQ(world.rows(), "v:t;");
+    away = false;
+    world.runtime.advance(milliseconds(70'000));
+    EXPECT_EQ(std::ranges::count(world.rows(), ';'), 11);
+    EXPECT_EQ(world.committed(0), Offset{10});
+}
+
+TEST_F(Held, what_nobody_can_read_does_not_open_a_breaker) {
+    world.section.breaker.streak = 3;
+    world.start();
+    for (int i = 0; i < 50; ++i) world.transport.append({"tasks", {0}}, std::nullopt, "not JSON");
+    world.run();
+    EXPECT_EQ(partition(0).at("breaker"), "closed");
+    EXPECT_EQ(world.transport.all_of("tasks-dlq").size(), 50U);
+}
+
+TEST_F(Held, a_redriven_record_runs_once_and_survives_a_crash) {
+    bool away = true;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return away ? dead_letter("away") : ModelHandler::insert(services, input);
+    };
+    world.start();
+    world.send(0, "u", "t");
+    world.run();
+    ASSERT_EQ(world.transport.all_of("tasks-dlq").size(), 1U);
+    bool answered = false;
+    away = false;
+    std::optional<Result<void>> answer;
+    world.supervisor->redrive("model", record_at(0, 0), [&](Result<void> got) { answer = got; });
+    while (!answer) world.runtime.advance(milliseconds(1));
+    ASSERT_TRUE(*answer) << answer->error().message;
+    world.kill();
+    world.start();
+    world.run();
+    EXPECT_EQ(world.rows(), "u:t;");
+    world.supervisor->redrive("model", record_at(0, 0), [&](Result<void> got) {
+        answered = true;
+        EXPECT_TRUE(got);
+    });
+    world.run();
+    EXPECT_TRUE(answered);
+    EXPECT_EQ(world.rows(), "u:t;");  // its identity is known
+    EXPECT_EQ(status().at("inbox").to_number<int>(), 0);
+    EXPECT_EQ(world.committed(0), Offset{1});
+}
+
+TEST_F(Held, a_redriven_record_that_fails_again_becomes_a_dead_letter_again) {
+    world.model->on_message = [&](ShardServices&, const MessageInput&) { return dead_letter("no"); };
+    world.start();
+    world.send(0, "u", "t");
+    world.run();
+    world.supervisor->redrive("model", record_at(0, 0), [](const Result<void>& got) {
+        EXPECT_TRUE(got);
+    });
+    world.run();
+    const auto letters = world.transport.all_of("tasks-dlq");
+    ASSERT_EQ(letters.size(), 2U);
+    EXPECT_EQ(letters[0].value, letters[1].value);
+    EXPECT_EQ(letters[1].header("millrace-offset"), "0");
+    EXPECT_EQ(status().at("inbox").to_number<int>(), 0);
+}
+
+TEST_F(Held, a_redrive_to_nowhere_says_why) {
+    world.start();
+    const auto refused = [&](const std::string& handler, RedriveRecord record) {
+        std::string message;
+        world.supervisor->redrive(handler, std::move(record), [&](const Result<void>& got) {
+            message = got ? "" : got.error().message;
+        });
+        world.run();
+        return message;
+    };
+    world.send(0, "u", "t");
+    EXPECT_THAT(refused("nobody", record_at(0, 0)), HasSubstr("there is no handler 'nobody'"));
+    auto foreign = record_at(0, 0);
+    foreign.origin.topic = "others";
+    EXPECT_THAT(refused("model", foreign), HasSubstr("does not read others"));
+}
+
+TEST_F(Held, reading_stops_at_the_bound_of_intervals_and_goes_on_below_it) {
+    bool away = true;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return away && task_of(input) == "odd" ? retry("away")
+                                               : ModelHandler::insert(services, input);
+    };
+    world.section.max_intervals = 10;
+    world.section.shards = 1;
+    world.section.max_in_flight = world.section.max_buffered = 100'000;
+    world.section.breaker.streak = 1'000'000;
+    world.section.breaker.ratio = 1;
+    world.section.retry = {milliseconds(1'000'000), milliseconds(10'000), milliseconds(10'000), 1};
+    world.start();
+    for (int i = 0; i < 400; ++i) {
+        world.send(0, "u" + std::to_string(i), i % 2 == 0 ? "odd" : "even");
+        world.runtime.settle();
+    }
+    EXPECT_EQ(partition(0).at("bound"), "max_intervals");
+    EXPECT_EQ(partition(0).at("waits_for").at("key"), "u0");
+    EXPECT_LT(status().at("totals").at("acked").to_number<int>(), 20);
+    away = false;
+    world.runtime.advance(milliseconds(30'000));
+    EXPECT_EQ(world.committed(0), Offset{400});
+    EXPECT_TRUE(partition(0).at("bound").is_null());
+}
+
+TEST_F(Held, pending_inputs_are_bounded_over_all_shards) {
+    std::vector<std::pair<ShardServices*, CompletionToken>> pending;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        pending.emplace_back(&services, input.token);
+        return Outcome{OutcomeKind::kPending, {}, {}};
+    };
+    world.section.max_in_flight = 7;
+    world.start();
+    for (int i = 0; i < 40; ++i) world.send(i % 3, "u" + std::to_string(i), "t");
+    world.run();
+    EXPECT_EQ(pending.size(), 7U);
+    for (std::size_t done = 0; done < 40; ++done) {
+        ASSERT_LT(done, pending.size());
+        EXPECT_LE(pending.size() - done, 7U);
+        pending[done].first->complete(pending[done].second, "");
+        world.run();
+    }
+    EXPECT_EQ(status().at("totals").at("acked").to_number<int>(), 40);
+}
+
+TEST_F(Held, a_partition_that_is_taken_away_is_drained_first) {
+    ShardServices* services_of_shard = nullptr;
+    std::optional<CompletionToken> token;
+    int calls = 0;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        ++calls;
+        services_of_shard = &services;
+        token = input.token;
+        return Outcome{OutcomeKind::kPending, {}, {}};
+    };
+    world.model->on_complete = [](ShardServices& services, const MessageInput& input,
+                                  std::string_view) { return ModelHandler::insert(services, input); };
+    world.start();
+    world.send(0, "u", "t");
+    world.run();
+    world.transport.rebalance();
+    world.run();
+    services_of_shard->complete(*token, "");
+    world.run();
+    EXPECT_EQ(world.rows(), "u:t;");
+    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(world.committed(0), Offset{1});
+}
+
+TEST_F(Held, a_partition_goes_at_the_deadline_and_what_completes_late_commits_nothing) {
+    ShardServices* services_of_shard = nullptr;
+    std::vector<CompletionToken> tokens;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        services_of_shard = &services;
+        tokens.push_back(input.token);
+        return Outcome{OutcomeKind::kPending, {}, {}};
+    };
+    world.model->on_complete = [](ShardServices& services, const MessageInput& input,
+                                  std::string_view) { return ModelHandler::insert(services, input); };
+    world.section.pending_timeout = milliseconds(60'000);
+    world.start();
+    world.send(0, "u", "t");
+    world.run();
+    world.transport.rebalance();
+    world.runtime.advance(milliseconds(15'100));
+    ASSERT_EQ(tokens.size(), 2U);  // it came again
+    services_of_shard->complete(tokens[0], "");
+    world.run();
+    EXPECT_EQ(world.rows(), "");
+    EXPECT_EQ(world.committed(0), Offset{0});
+    services_of_shard->complete(tokens[1], "");
+    world.run();
+    EXPECT_EQ(world.rows(), "u:t;");
+}
+
+}  // namespace
+}  // namespace millrace::engine
