@@ -183,7 +183,7 @@ TEST_F(ServerConfigFile, an_unknown_key_is_refused_with_its_line_and_the_nearest
         fault_in("server:\n  htp: 127.0.0.1:1\n"),
         (folder_ / "millrace.yaml").string() + ":2: server.htp: unknown key, did you mean 'http'?");
     for (const char* text : {"dapr: {}", "kafka: {security: {}}", "server: {tls: {}}",
-                             "handlers: {audit: {topics: [orders], breaker: {}}}"})
+                             "handlers: {audit: {topics: [orders], circuit: {}}}"})
         EXPECT_THAT(fault_in(text), HasSubstr("unknown key")) << text;
     EXPECT_THAT(fault_in("transport: dapr"),
                 HasSubstr("transport: is 'dapr', expected embedded or kafka"));
