@@ -23,6 +23,7 @@ enum class ErrorCode {
     kConflict,        // the state is not what the operation needs (a file in use, a version mismatch)
     kCancelled,       // shutting down
     kInternal,        // a bug of ours or of a plugin
+    kTooLarge,        // larger than its target takes; a smaller one may fit
 };
 
 struct Error {

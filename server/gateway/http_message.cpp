@@ -98,6 +98,8 @@ Problem problem_of(const Error& error, const Request& request) {
     switch (error.code) {
         case ErrorCode::kInvalid:
             return problem(422, "correct the request; it would be refused again as it is");
+        case ErrorCode::kTooLarge:
+            return problem(413, "send less; the topic's own limit says how much");
         case ErrorCode::kNotFound:
             return problem(
                 404, "GET /v1/topics and /v1/handlers on the admin listener list what is there");

@@ -37,6 +37,7 @@ int to_status(ErrorCode code) {
         case ErrorCode::kIo:
         case ErrorCode::kCorrupt:
         case ErrorCode::kInternal:
+        case ErrorCode::kTooLarge:
             break;
     }
     return MILLRACE_ERROR;

@@ -2,8 +2,8 @@
 //
 // Thread rule: every method is called on the loop thread, every callback arrives on the loop thread, never from inside the
 // call that asked for it. Nothing blocks. Ownership: the Transport outlives its Consumers; a Consumer outlives nothing: after
-// `close` called back it may be destroyed. Errors: kUnavailable (retry later), kNotFound (topic), kFull (no space), kInvalid
-// (the record can never be written: too large, unknown partition).
+// `close` called back it may be destroyed. Errors: kUnavailable (retry later), kNotFound (topic), kFull (no space), kTooLarge
+// (the topic's limit of a record), kInvalid (the record can never be written: unknown partition).
 #pragma once
 
 #include <functional>

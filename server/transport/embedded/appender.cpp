@@ -57,7 +57,7 @@ Result<AppendItem> Appender::place(OutgoingRecord& record, Origin origin, std::s
     }
     TopicView& view = view_.at(*topic);
     if (bytes - kPendingOverhead > view.max_record_bytes) {
-        return fail(ErrorCode::kInvalid,
+        return fail(ErrorCode::kTooLarge,
                     fmt::format("topic {}: the record has {} bytes, at most {} are accepted",
                                 record.topic, bytes - kPendingOverhead, view.max_record_bytes));
     }

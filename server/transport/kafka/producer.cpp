@@ -79,9 +79,9 @@ Error undelivered(const rd_kafka_message_t& message, const OutgoingRecord& recor
                     fmt::format("kafka: the broker did not confirm a record for {} within "
                                 "message.timeout.ms; whether it was written is not known",
                                 record.topic));
-    if (error_code_of(code) == ErrorCode::kInvalid)
+    if (error_code_of(code) == ErrorCode::kTooLarge)
         return fail(
-            ErrorCode::kInvalid,
+            ErrorCode::kTooLarge,
             fmt::format(
                 "kafka: {} refused a record of {} bytes: {}; see the topic's max.message.bytes",
                 record.topic, size_of(record), rd_kafka_err2str(code)));

@@ -135,7 +135,7 @@ TEST_P(TransportConformance, a_record_above_the_topics_limit_is_refused_for_good
         publish({record("large", 0, std::string(3U << 20, 'x')), record("large", 0, "small")});
     ASSERT_EQ(results.size(), 2U);
     ASSERT_FALSE(results[0]);
-    EXPECT_EQ(results[0].error().code, ErrorCode::kInvalid) << results[0].error().message;
+    EXPECT_EQ(results[0].error().code, ErrorCode::kTooLarge) << results[0].error().message;
     EXPECT_TRUE(results[1]);
 }
 

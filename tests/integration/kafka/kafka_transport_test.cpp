@@ -187,7 +187,7 @@ TEST_F(KafkaBroker, a_dead_letter_topic_gets_its_sources_partitions_and_room_for
     const std::string large(2'000'000 + 30'000, 'x');
     const auto refused = publish(transport, topic_, {large});
     ASSERT_FALSE(refused.at(0));
-    EXPECT_EQ(refused[0].error().code, ErrorCode::kInvalid);
+    EXPECT_EQ(refused[0].error().code, ErrorCode::kTooLarge);
     const auto taken = publish(transport, dead_letters.name, {large});
     EXPECT_TRUE(taken.at(0)) << taken[0].error().message;
 }

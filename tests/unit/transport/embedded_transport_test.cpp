@@ -265,7 +265,7 @@ TEST_F(EmbeddedTransportTest, the_limit_of_a_record_is_its_topics) {
     letters.dead_letter = true;
     ASSERT_TRUE(open({small, letters}));
     EXPECT_TRUE(publish(records(1, 100)).at(0));
-    EXPECT_EQ(publish(records(1, 101)).at(0).error().code, ErrorCode::kInvalid);
+    EXPECT_EQ(publish(records(1, 101)).at(0).error().code, ErrorCode::kTooLarge);
     auto letter = records(1, (1U << 20) + 1'000);
     letter[0].topic = "t-dlq";
     EXPECT_TRUE(publish(letter).at(0)) << "a dead letter is its record and more";

@@ -141,7 +141,7 @@ TEST_F(KafkaTransportTest, what_the_broker_refuses_for_good_is_invalid) {
                                       RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     const auto results = publish("t", 1);
     ASSERT_FALSE(results.at(0));
-    EXPECT_EQ(results[0].error().code, ErrorCode::kInvalid);
+    EXPECT_EQ(results[0].error().code, ErrorCode::kTooLarge);
     EXPECT_NE(results[0].error().message.find("max.message.bytes"), std::string::npos);
     EXPECT_TRUE(publish("t", 1).at(0)) << "the producer goes on";
 }
