@@ -20,6 +20,7 @@
 
 #include "core/config/server_config.hpp"
 #include "core/runtime.hpp"
+#include "engine/dead_letter.hpp"
 #include "engine/outside.hpp"
 #include "engine/state_file.hpp"
 #include "transport/transport.hpp"
@@ -66,7 +67,7 @@ private:
     void publish();
     void sent(const std::vector<Result<RecordPosition>>& results);
     OutgoingRecord record_of(const OutboxEvent& event) const;
-    void refuse(OutboxEvent event, const Error& error);
+    void refuse(const OutboxEvent& event, const Error& error);
     void confirm(const OutboxEvent& event);
 
     OutboxSurroundings surroundings_;
@@ -74,7 +75,12 @@ private:
     std::int64_t durable_ = 0;
     std::int64_t last_loaded_ = 0;
     std::vector<OutboxEvent> to_send_;
-    std::map<std::int64_t, std::string> refused_;  // sequence -> why its topic refused it for good
+    // Why its topic refused it for good, and the form of its dead letter.
+    struct Refusal {
+        std::string fault;
+        LetterForm form = LetterForm::kWhole;
+    };
+    std::map<std::int64_t, Refusal> refused_;  // by sequence
     bool sending_ = false;
     std::uint32_t failures_ = 0;
     std::unique_ptr<Timer> retry_;

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "engine/backoff.hpp"
-#include "engine/dead_letter.hpp"
 #include "engine/outbox.hpp"
 
 namespace millrace::engine {
@@ -9,7 +8,9 @@ namespace {
 
 constexpr std::size_t kSendBatch = 500;  // events on their way at a time
 
-bool is_permanent(const Error& error) { return error.code == ErrorCode::kInvalid; }
+bool is_permanent(const Error& error) {
+    return error.code == ErrorCode::kInvalid || error.code == ErrorCode::kTooLarge;
+}
 
 }  // namespace
 
@@ -61,10 +62,12 @@ void EventSender::send() {
 OutgoingRecord EventSender::record_of(const OutboxEvent& event) const {
     if (const auto refused = refused_.find(event.sequence); refused != refused_.end()) {
         const auto letters = surroundings_.dead_letters.find(event.from.origin.topic);
-        return make_dead_letter(
-            event, refused->second, surroundings_.runtime.clock().now(),
-            {letters == surroundings_.dead_letters.end() ? event.topic + "-dlq" : letters->second,
-             surroundings_.section.name, surroundings_.group});
+        const DeadLetterContext context{
+            letters == surroundings_.dead_letters.end() ? event.topic + "-dlq" : letters->second,
+            surroundings_.section.name, surroundings_.group, surroundings_.section.dead_letters};
+        return reduced(make_dead_letter(event, refused->second.fault,
+                                        surroundings_.runtime.clock().now(), context),
+                       refused->second.form);
     }
     OutgoingRecord record;
     record.topic = event.topic;
@@ -102,8 +105,7 @@ void EventSender::sent(const std::vector<Result<RecordPosition>>& results) {
             confirm(to_send_[i]);
             continue;
         }
-        if (is_permanent(results[i].error()) && !refused_.contains(to_send_[i].sequence))
-            refuse(to_send_[i], results[i].error());
+        if (is_permanent(results[i].error())) refuse(to_send_[i], results[i].error());
         trouble =
             fmt::format("{} cannot be written: {}", to_send_[i].topic, results[i].error().message);
         left.push_back(std::move(to_send_[i]));
@@ -122,12 +124,18 @@ void EventSender::sent(const std::vector<Result<RecordPosition>>& results) {
         });
 }
 
-void EventSender::refuse(OutboxEvent event, const Error& error) {
+// Its dead letter, where that is refused, becomes smaller.
+void EventSender::refuse(const OutboxEvent& event, const Error& error) {
+    if (const auto before = refused_.find(event.sequence); before != refused_.end()) {
+        LetterForm& form = before->second.form;
+        if (error.code == ErrorCode::kTooLarge) form = smaller(form).value_or(form);
+        return;
+    }
     log::error("engine",
                "{}: event {} for {} is refused for good and becomes a dead letter of {}: {}",
                surroundings_.section.name, event.event_id, event.topic, event.from.origin.topic,
                error.message);
-    refused_[event.sequence] = error.message;
+    refused_[event.sequence] = {error.message};
 }
 
 void EventSender::confirm(const OutboxEvent& event) {

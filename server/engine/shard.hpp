@@ -27,6 +27,7 @@
 #include "core/runtime.hpp"
 #include "engine/attempts.hpp"
 #include "engine/breaker.hpp"
+#include "engine/dead_letter_writer.hpp"
 #include "engine/handler.hpp"
 #include "engine/inbox.hpp"
 #include "engine/lanes.hpp"
@@ -246,7 +247,7 @@ private:
     void completed(CompletionToken token, std::string payload);
     void dead_letter(Input& input);
     void send_dead_letter(Input& input);
-    void dead_letter_sent(std::uint64_t input, const Result<RecordPosition>& result);
+    void dead_letter_sent(std::uint64_t input, const Result<WrittenLetter>& result);
     void responded(OutboxCall call, HttpAnswer answer);
     void note_error(const Input& input);
     bool is_spent(const Input& input, milliseconds delay) const;

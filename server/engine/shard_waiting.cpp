@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/backoff.hpp"
-#include "engine/dead_letter.hpp"
+#include "engine/dead_letter_writer.hpp"
 #include "engine/shard.hpp"
 
 namespace millrace::engine {
@@ -116,23 +116,21 @@ void Shard::send_dead_letter(Input& input) {
     const auto letters = setup_.dead_letters.find(topic);
     DeadLetterContext context{
         letters == setup_.dead_letters.end() ? topic + "-dlq" : letters->second,
-        setup_.identity.handler, setup_.group};
+        setup_.identity.handler, setup_.group, setup_.section.dead_letters};
     auto answer = [weak = weak_from_this(), strand = setup_.strand,
-                   id = input.id](std::vector<Result<RecordPosition>> results) {
-        strand->post([weak, id, result = results.front()] {
+                   id = input.id](const Result<WrittenLetter>& result) {
+        strand->post([weak, id, result] {
             if (const auto self = weak.lock()) self->dead_letter_sent(id, result);
         });
     };
     setup_.runtime.loop().post([&transport = setup_.transport,
-                                record = make_dead_letter(input, context),
+                                letter = make_dead_letter(input, context),
                                 answer = std::move(answer)]() mutable {
-        std::vector<OutgoingRecord> records;
-        records.push_back(std::move(record));
-        transport.publish(std::move(records), Origin::kInternal, std::move(answer));
+        write_dead_letter(transport, std::move(letter), std::move(answer));
     });
 }
 
-void Shard::dead_letter_sent(std::uint64_t id, const Result<RecordPosition>& result) {
+void Shard::dead_letter_sent(std::uint64_t id, const Result<WrittenLetter>& result) {
     Input* input = closed_ ? nullptr : find_held(id);
     if (input == nullptr) return;
     const std::string name = name_of(*input);
@@ -143,8 +141,11 @@ void Shard::dead_letter_sent(std::uint64_t id, const Result<RecordPosition>& res
     };
     if (!result) {
         setup_.metrics.dead_letter_write_failures->add();
-        report(fmt::format("{} is held, its dead letter cannot be written: {}", name,
-                           result.error().message));
+        const std::string reason = fmt::format("{} is held, its dead letter cannot be written: {}",
+                                               name, result.error().message);
+        if (input->dead_letter_tries == 0)
+            log::error("engine", "{}: {}", setup_.identity.handler, reason);
+        report(reason);
         input->wait = setup_.strand->after(
             backoff(kOutsideRetry, ++input->dead_letter_tries, setup_.runtime.random()),
             [this, id] {
@@ -152,7 +153,12 @@ void Shard::dead_letter_sent(std::uint64_t id, const Result<RecordPosition>& res
             });
         return;
     }
-    if (input->dead_letter_tries > 0) report("");
+    if (input->dead_letter_tries > 0) {
+        log::info("engine", "{}: {} goes on, its dead letter is written", setup_.identity.handler,
+                  name);
+        report("");
+    }
+    if (is_pointer(result->form)) input->failure->error_class = "too-large";
     if (input->event != nullptr)
         setup_.metrics.dead_letters(input->origin().topic, input->failure->error_class).add();
     input->state = InputState::kDeadLettered;

@@ -21,12 +21,18 @@ struct Header {
     std::string_view value;  // bytes
 };
 
+enum class TimestampType {
+    kCreate = 1,  // the producer's
+    kLogAppend,   // the broker's, when it appended the record
+};
+
 struct Record {
     Offset offset;
     Timestamp timestamp;                  // the log's record timestamp, milliseconds
     std::optional<std::string_view> key;  // bytes
     std::optional<std::string_view> value;  // bytes; nullopt: a tombstone
     std::span<const Header> headers;      // in order, names may repeat
+    TimestampType timestamp_type = TimestampType::kCreate;
 
     std::string_view header(std::string_view name) const;  // the last of that name; empty if there is none
 };

@@ -41,10 +41,17 @@ public:
     // Faults: publishing to these topics fails with kUnavailable, or for good.
     std::set<std::string> unavailable;
     std::set<std::string> refusing;
+    // The most bytes of a record's key, value and headers that a topic takes.
+    std::map<std::string, std::size_t> max_bytes;
 
     void make_topic(const std::string& name, int partitions) {
         for (int p = 0; p < partitions; ++p) log[{name, {p}}];
         counts_[name] = partitions;
+    }
+
+    void remove_topic(const std::string& name) {
+        std::erase_if(log, [&](const auto& entry) { return entry.first.topic == name; });
+        counts_.erase(name);
     }
 
     Offset append(const TopicPartition& origin, StoredRecord record) {
@@ -222,6 +229,8 @@ private:
             return fail(ErrorCode::kInvalid, record.topic + ": refused");
         if (!counts_.contains(record.topic))
             return fail(ErrorCode::kNotFound, record.topic + ": no such topic");
+        if (max_bytes.contains(record.topic) && bytes_of(record) > max_bytes.at(record.topic))
+            return fail(ErrorCode::kTooLarge, record.topic + ": too large");
         const int partitions = counts_.at(record.topic);
         const Partition partition =
             record.partition ? *record.partition
@@ -230,6 +239,12 @@ private:
         const TopicPartition origin{record.topic, partition};
         return RecordPosition{origin,
                               append(origin, {{}, record.key, record.value, record.headers})};
+    }
+
+    static std::size_t bytes_of(const OutgoingRecord& record) {
+        std::size_t bytes = record.key.value_or("").size() + record.value.value_or("").size();
+        for (const auto& [header, value] : record.headers) bytes += header.size() + value.size();
+        return bytes;
     }
 
     std::shared_ptr<RecordBatch> batch_of(const TopicPartition& origin, Offset offset,

@@ -118,6 +118,7 @@ HandlerSection read_handler(const std::string& name, const ConfigNode& node,
     HandlerSection handler;
     handler.name = name;
     handler.plugin = name;
+    handler.dead_letters = config.dead_letters;
     handler.origin = node.where();
     faults.attempt([&] { check_name(node, name, "_-", kLongestHandlerName); });
     MappingReader reader(node, faults);

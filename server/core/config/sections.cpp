@@ -97,6 +97,13 @@ void read_embedded(MappingReader reader, EmbeddedSection& embedded) {
     reader.finish();
 }
 
+void read_dead_letters(MappingReader reader, DeadLetterSection& letters) {
+    reader.flag("connect_headers", letters.connect_headers);
+    reader.flag("spring_headers", letters.spring_headers);
+    reader.integer("redrive_rate", letters.redrive_rate, 1, 1'000'000);
+    reader.finish();
+}
+
 void read_auth(MappingReader reader, GatewaySection& gateway) {
     reader.choice("mode", gateway.auth, {{"none", GatewaySection::Auth::kNone}});
     reader.duration("timeout", gateway.auth_timeout, 100ms, 10min);
@@ -165,6 +172,7 @@ void read_sections(const Gathered& gathered, ServerConfig& config, Faults& fault
     read_embedded(root.section("embedded"), config.embedded);
     read_kafka(root.section("kafka"), config.kafka);
     read_topics(root, config);
+    read_dead_letters(root.section("dead_letters"), config.dead_letters);
     read_handlers(root, config);
     read_gateway(root.section("gateway"), config.gateway);
     read_ingest(root.section("ingest"), config.ingest);

@@ -94,6 +94,13 @@ struct BreakerSection {
     milliseconds maximum{60'000};
 };
 
+// Of the copies of records that failed for good; the same for all handlers.
+struct DeadLetterSection {
+    bool connect_headers = true;        // also Kafka Connect's `__connect.errors.*`
+    bool spring_headers = true;         // also Spring's `kafka_dlt-*`
+    std::uint32_t redrive_rate = 100;   // letters a second that one redrive gives back, at most
+};
+
 struct HandlerSection {
     std::string name;
     std::string plugin;
@@ -124,6 +131,7 @@ struct HandlerSection {
     std::uint32_t max_outbox = 100'000;  // rows waiting to be sent, per shard; intake pauses above
     milliseconds call_timeout{10'000};   // of one HTTP request of the outbox
     milliseconds call_retry_for{3'600'000};
+    DeadLetterSection dead_letters;      // the configuration's `dead_letters`
     ConfigNode config;                   // the plugin's own options; checked by its table
     std::string origin;                  // file:line
 };
@@ -157,6 +165,7 @@ struct ServerConfig {
     EmbeddedSection embedded;
     KafkaSection kafka;
     std::vector<TopicSection> topics;
+    DeadLetterSection dead_letters;
     std::vector<HandlerSection> handlers;
     GatewaySection gateway;
     IngestSection ingest;

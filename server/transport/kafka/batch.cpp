@@ -35,6 +35,8 @@ Record record_of(const rd_kafka_message_t& message) {
     rd_kafka_timestamp_type_t type{};
     const std::int64_t time = rd_kafka_message_timestamp(&message, &type);
     record.timestamp = Timestamp(milliseconds(std::max<std::int64_t>(time, 0)));
+    if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME)
+        record.timestamp_type = TimestampType::kLogAppend;
     if (message.key != nullptr) record.key = view_of(message.key, message.key_len);
     if (message.payload != nullptr) record.value = view_of(message.payload, message.len);
     return record;

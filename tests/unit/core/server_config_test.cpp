@@ -123,6 +123,9 @@ TEST_F(ServerConfigFile, the_shipped_file_shows_the_defaults) {
     EXPECT_EQ(config.kafka.properties, defaults.kafka.properties);
     EXPECT_EQ(config.kafka.prefetch_bytes, defaults.kafka.prefetch_bytes);
     EXPECT_EQ(config.kafka.drain_timeout, defaults.kafka.drain_timeout);
+    EXPECT_EQ(config.dead_letters.connect_headers, defaults.dead_letters.connect_headers);
+    EXPECT_EQ(config.dead_letters.spring_headers, defaults.dead_letters.spring_headers);
+    EXPECT_EQ(config.dead_letters.redrive_rate, defaults.dead_letters.redrive_rate);
     EXPECT_EQ(config.gateway.auth, defaults.gateway.auth);
     EXPECT_EQ(config.gateway.origins, defaults.gateway.origins);
     EXPECT_EQ(config.gateway.resume_age, defaults.gateway.resume_age);
