@@ -1,6 +1,7 @@
 #include "occurrences.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace millrace::recurring {
@@ -150,6 +151,13 @@ void Occurrences::add_days(std::vector<local_days>& result) const {
 void Occurrences::select_positions() {
     if (rule_.by_set_position.empty()) return;
     std::vector<LocalTime> selected;
+    // None of them lies within this period; a rule of which that is always so is walked far.
+    if (std::ranges::all_of(rule_.by_set_position, [&](int position) {
+            return std::abs(position) > static_cast<int>(buffer_.size());
+        })) {
+        buffer_.clear();
+        return;
+    }
     for (std::size_t at = 0; at < buffer_.size(); ++at) {
         if (contains_either(rule_.by_set_position, static_cast<std::int64_t>(at) + 1,
                             static_cast<std::int64_t>(buffer_.size() - at))) {

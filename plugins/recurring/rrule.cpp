@@ -12,6 +12,11 @@ struct Range {
     int lowest;
     int highest;
     bool negative;  // also -highest..-lowest
+
+    bool holds(int number) const {
+        return (number >= lowest && number <= highest) ||
+               (negative && number >= -highest && number <= -lowest);
+    }
 };
 
 constexpr std::array<std::string_view, 7> kDays{"SU", "MO", "TU", "WE", "TH", "FR", "SA"};
@@ -126,14 +131,13 @@ bool RruleParser::parse_list(std::string_view name, std::string_view value, Rang
                              std::vector<int>& into) {
     return split(value, ',', [&](std::string_view item) {
         const auto number = to_number(item);
-        const int size = number ? (*number < 0 && range.negative ? -*number : *number) : -1;
-        if (!number || size < range.lowest || size > range.highest) {
+        if (!number || !range.holds(*number)) {
             return refuse("\"" + std::string(item) + "\" in " + std::string(name) + "=" +
                           std::string(value) + " is not a number from " +
                           std::to_string(range.lowest) + " to " + std::to_string(range.highest) +
                           (range.negative ? " or its negative" : ""));
         }
-        into.push_back(*number);
+        if (std::find(into.begin(), into.end(), *number) == into.end()) into.push_back(*number);
         return true;
     });
 }
@@ -143,8 +147,7 @@ bool RruleParser::parse_weekday(std::string_view item, std::string_view list) {
     const auto found = std::find(kDays.begin(), kDays.end(), day);
     const std::string_view prefix = item.substr(0, item.size() - day.size());
     const auto ordinal = prefix.empty() ? std::optional<int>(0) : to_number(prefix);
-    const bool in_range =
-        ordinal && (prefix.empty() || (*ordinal != 0 && std::abs(*ordinal) <= 53));
+    const bool in_range = ordinal && (prefix.empty() || Range{1, 53, true}.holds(*ordinal));
     if (found == kDays.end() || !in_range) {
         return refuse("\"" + std::string(item) + "\" in BYDAY=" + std::string(list) +
                       " is not a weekday like MO, 1MO or -1FR");
@@ -252,6 +255,15 @@ bool RruleParser::check() {
                          !rule_.by_second.empty();
     if (rule_.frequency == Frequency::kHourly && (limited || !rule_.by_set_position.empty())) {
         return refuse("FREQ=HOURLY takes no BY parts here");
+    }
+    const auto at_least_one = [](const auto& list) {
+        return std::max<std::size_t>(list.size(), 1);
+    };
+    if (at_least_one(rule_.by_hour) * at_least_one(rule_.by_minute) *
+            at_least_one(rule_.by_second) >
+        kMaxTimesOfDay) {
+        return refuse("BYHOUR, BYMINUTE and BYSECOND together mean more than " +
+                      std::to_string(kMaxTimesOfDay) + " times a day");
     }
     if (!rule_.by_set_position.empty() && !limited) return refuse("BYSETPOS needs another BY part");
     if (!rule_.by_month_day.empty() && rule_.frequency == Frequency::kWeekly) {

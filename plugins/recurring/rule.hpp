@@ -70,6 +70,8 @@ struct Reading {
 inline constexpr int kMaxInterval = 10'000;
 inline constexpr int kMaxCount = 100'000;
 inline constexpr std::size_t kMaxRuleText = 4'000;
+// Every five minutes. A stranger's rule must not fill the memory: a year of every second is 250 MB.
+inline constexpr std::size_t kMaxTimesOfDay = 288;
 
 // `interval` is the producer's separate field; it counts where the text itself has none.
 Reading read_rule(std::string_view text, std::optional<int> interval = std::nullopt);

@@ -110,10 +110,25 @@ TEST(Rule, hostile_texts_are_refused) {
                              "daily weekly",
                              "FREQ=DAILY;BYSETPOS=1",
                              "FREQ=MONTHLY;BYMONTHDAY=--1",
-                             "FREQ=MONTHLY;BYMONTHDAY=-2147483648"}) {
+                             "FREQ=MONTHLY;BYMONTHDAY=-2147483648",
+                             "FREQ=MONTHLY;BYDAY=-2147483648MO"}) {
         EXPECT_EQ(read_rule(rule).kind, ReadingKind::kRefused) << rule;
     }
     EXPECT_EQ(read_rule(std::string(5'000, 'x')).kind, ReadingKind::kRefused);
+}
+
+std::string first_numbers(int count) {
+    std::string list = "0";
+    for (int number = 1; number < count; ++number) list += "," + std::to_string(number);
+    return list;
+}
+
+TEST(Rule, a_day_has_so_many_times_and_not_more) {
+    const std::string hours = "FREQ=YEARLY;BYDAY=MO;BYHOUR=" + first_numbers(24);
+    EXPECT_EQ(read_rule(hours + ";BYMINUTE=" + first_numbers(12)).kind, ReadingKind::kRule);
+    EXPECT_EQ(problem(hours + ";BYMINUTE=" + first_numbers(13)),
+              "BYHOUR, BYMINUTE and BYSECOND together mean more than 288 times a day");
+    EXPECT_EQ(read_rule("FREQ=DAILY;BYHOUR=9,9,9,17").rule.by_hour, (std::vector{9, 17}));
 }
 
 TEST(Rule, a_dtstart_line_gives_the_start_and_the_zone) {
