@@ -1,5 +1,6 @@
 // YAML text to ConfigNode's tree.
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -7,6 +8,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
+#include <vector>
 
 #include "core/config/node_impl.hpp"
 
@@ -111,14 +114,39 @@ std::string expand_one(std::string_view inside, ConfigNode::Lookup lookup,
                                 name, name));
 }
 
+// Only where documents begin.
+class DocumentStarts final : public YAML::EventHandler {
+public:
+    std::vector<int> lines;
+
+    void OnDocumentStart(const YAML::Mark& mark) override { lines.push_back(mark.line + 1); }
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                         YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                    YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
+
+// YAML::LoadAll makes documents without end of some texts: two are asked for, one is allowed.
+void check_single_document(const std::string& text, const std::string& file) {
+    std::istringstream stream(text);
+    YAML::Parser parser(stream);
+    DocumentStarts starts;
+    if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return;
+    throw ConfigError(fmt::format("{}:{}: a second YAML document begins here, expected one", file,
+                                  starts.lines.back()));
+}
+
 YAML::Node load_document(const std::string& text, const std::string& file) {
     try {
-        const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-        if (documents.size() > 1)
-            throw ConfigError(
-                fmt::format("{}:{}: a second YAML document begins before here, expected one", file,
-                            documents[1].Mark().line + 1));
-        return documents.empty() ? YAML::Node() : documents.front();
+        check_single_document(text, file);
+        return YAML::Load(text);
     } catch (const YAML::Exception& error) {
         throw ConfigError(fmt::format("{}:{}: not YAML: {}", file, error.mark.line + 1, error.msg));
     }

@@ -128,7 +128,8 @@ TEST(ConfigNode, broken_yaml_is_refused_with_file_and_line) {
     EXPECT_THAT(fault_of("a: 1\nb: [1\nc: 2\n"), HasSubstr("test.yaml:"));
     EXPECT_THAT(fault_of("a: 1\nb: 2\na: 3\n"),
                 HasSubstr("test.yaml:3: a: is given twice, first at test.yaml:1"));
-    EXPECT_THAT(fault_of("a: 1\n---\nb: 2\n"), HasSubstr("second YAML document"));
+    EXPECT_THAT(fault_of("a: 1\n---\nb: 2\n"), HasSubstr("test.yaml:2: a second YAML document"));
+    EXPECT_THAT(fault_of(",-: , ,-"), HasSubstr("test.yaml:1: "));
     EXPECT_THAT(fault_of("a: !!binary aGk=\n"), HasSubstr("tags are not understood"));
     EXPECT_THAT(fault([] { ConfigNode::load_file("/nowhere/x.yaml", nullptr); }),
                 HasSubstr("/nowhere/x.yaml: cannot be read"));
