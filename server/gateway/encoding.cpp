@@ -7,6 +7,8 @@
 #include <array>
 #include <boost/json/serialize.hpp>
 
+#include "events/json.hpp"
+
 namespace millrace::gateway {
 namespace {
 
@@ -39,6 +41,20 @@ int hex_digit(char digit) {
 
 char lower(char letter) {
     return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + ('a' - 'A')) : letter;
+}
+
+// With U+FFFD for each byte that belongs to no character.
+std::string repaired(std::string_view text) {
+    constexpr std::size_t kLongestCharacter = 4;
+    std::string whole;
+    while (!text.empty()) {
+        std::size_t size = 1;
+        while (size <= kLongestCharacter && !is_utf8(text.substr(0, size))) ++size;
+        const bool is_character = size <= kLongestCharacter;
+        whole += is_character ? text.substr(0, size) : "\xef\xbf\xbd";
+        text.remove_prefix(is_character ? std::min(size, text.size()) : 1);
+    }
+    return whole;
 }
 
 }  // namespace
@@ -114,7 +130,8 @@ std::optional<std::string_view> find_parameter(const Parameters& parameters,
 }
 
 std::string json_quoted(std::string_view text) {
-    return boost::json::serialize(boost::json::string_view(text));
+    if (is_utf8(text)) return boost::json::serialize(boost::json::string_view(text));
+    return boost::json::serialize(boost::json::string_view(repaired(text)));
 }
 
 std::string lower_case(std::string_view text) {

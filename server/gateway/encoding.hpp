@@ -27,7 +27,7 @@ std::optional<Parameters> parse_query(std::string_view query);
 // The first of that name.
 std::optional<std::string_view> find_parameter(const Parameters& parameters, std::string_view name);
 
-// A JSON string with its quotes.
+// A JSON string with its quotes; bytes that are not UTF-8 (of an address, say) become U+FFFD.
 std::string json_quoted(std::string_view text);
 
 std::string lower_case(std::string_view text);

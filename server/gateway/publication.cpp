@@ -15,12 +15,21 @@ std::string number_or_null(const std::optional<Offset>& offset) {
     return offset ? std::to_string(offset->value) : "null";
 }
 
+// A byte order mark before the event is passed over by every reader of the log, but has no place
+// inside a frame.
+std::string_view json_of(const Publication& event) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    std::string_view data = event.data;
+    if (data.starts_with(kByteOrderMark)) data.remove_prefix(kByteOrderMark.size());
+    return data;
+}
+
 std::string frame(const Publication& event, const std::string& cursor) {
     const std::string time = event.time ? json_quoted(format_time(*event.time)) : "null";
     return fmt::format(
         R"({{"type":"event","topic":{},"partition":{},"offset":{},"prev":{},"cursor":"{}","id":{},"time":{},"data":{}}})",
         json_quoted(event.origin->topic), event.origin->partition.value, event.offset.value,
-        number_or_null(event.previous), cursor, json_quoted(event.id), time, event.data);
+        number_or_null(event.previous), cursor, json_quoted(event.id), time, json_of(event));
 }
 
 // One line each, as the format wants it: a line break inside the data begins another `data:` line.
@@ -29,7 +38,7 @@ std::string stream_event(const Publication& event, const std::string& cursor) {
     if (!event.type.empty() && event.type.find_first_of("\r\n") == std::string::npos) {
         text += fmt::format("event: {}\n", event.type);
     }
-    std::string_view rest = event.data;
+    std::string_view rest = json_of(event);
     while (true) {
         const std::size_t end = rest.find_first_of("\r\n");
         text += fmt::format("data: {}\n", rest.substr(0, end));
@@ -46,7 +55,7 @@ std::string encode(const Publication& event, const std::string& cursor, EventFor
         case EventForm::kStream:
             return stream_event(event, cursor);
         case EventForm::kPlain:
-            return event.data;
+            return std::string(json_of(event));
     }
     return {};
 }

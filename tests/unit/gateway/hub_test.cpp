@@ -388,5 +388,15 @@ TEST(Delivery, carries_the_event_byte_for_byte_in_each_form) {
     EXPECT_EQ(delivery.text(EventForm::kFrame), delivery.text(EventForm::kFrame));
 }
 
+TEST(Delivery, leaves_a_byte_order_mark_out_since_a_frame_would_not_be_json) {
+    auto event = std::make_shared<Publication>();
+    event->origin = std::make_shared<const TopicPartition>(kFirst);
+    event->data = "\xef\xbb\xbf{}";
+    const Delivery delivery(event, "CURSOR");
+    EXPECT_EQ(*delivery.text(EventForm::kPlain), "{}");
+    EXPECT_THAT(*delivery.text(EventForm::kFrame), ::testing::HasSubstr("\"data\":{}}"));
+    EXPECT_THAT(*delivery.text(EventForm::kStream), ::testing::HasSubstr("data: {}\n"));
+}
+
 }  // namespace
 }  // namespace millrace::gateway

@@ -238,5 +238,11 @@ TEST(Encoding, agrees_with_the_standards_examples) {
     EXPECT_EQ(from_base64url("a"), std::nullopt);
 }
 
+TEST(Encoding, json_is_utf8_whatever_it_is_made_of) {
+    EXPECT_EQ(json_quoted("a\"\xc3\xa9"), "\"a\\\"\xc3\xa9\"");
+    EXPECT_EQ(json_quoted("a\xff\xc3"), "\"a\xef\xbf\xbd\xef\xbf\xbd\"");
+    EXPECT_EQ(json_quoted("\xed\xa0\x80z"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz\"");
+}
+
 }  // namespace
 }  // namespace millrace::gateway
