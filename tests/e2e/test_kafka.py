@@ -3,6 +3,7 @@ import asyncio
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -19,6 +20,8 @@ import aiokafka  # noqa: E402
 import aiokafka.admin  # noqa: E402
 
 TOPICS = {"task-events": 3, "reminders": 5, "task-updates": 3}
+LARGE = 20 << 20
+MOST_MEMORY = 1 << 30  # of a server with four handlers and a few such records at a time
 
 
 async def make_topics():
@@ -33,19 +36,20 @@ async def make_topics():
             if not set(gone) & set(await admin.list_topics()):
                 break
             await asyncio.sleep(0.05)
-        await admin.create_topics([aiokafka.admin.NewTopic(name, partitions, 1) for name, partitions in TOPICS.items()])
+        await admin.create_topics([
+            aiokafka.admin.NewTopic(name, partitions, 1, topic_configs={"max.message.bytes": str(LARGE + (1 << 20))}) for name, partitions in TOPICS.items()])
     finally:
         await admin.close()
 
 
 async def send(records):
-    """(topic, key, value) each, values as bytes or objects."""
-    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=BROKERS, acks="all")
+    """(topic, key, value, headers) each, values as bytes, objects, or None for a tombstone; headers, bytes, may be left out."""
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=BROKERS, acks="all", max_request_size=LARGE + (1 << 20))
     await producer.start()
     try:
-        for topic, key, value in records:
-            body = value if isinstance(value, bytes) else json.dumps(value).encode()
-            await producer.send_and_wait(topic, body, key=key.encode() if key is not None else None)
+        for topic, key, value, *headers in records:
+            body = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+            await producer.send_and_wait(topic, body, key=key.encode() if key is not None else None, headers=headers[0] if headers else None)
     finally:
         await producer.stop()
 
@@ -162,6 +166,84 @@ class Kafka(unittest.TestCase):
             status, headers, _ = server.request("/v1/topics/task-events/events", "POST", json.dumps(event("u", "1")), {"Content-Type": "application/json"}, base=server.http)
             self.assertEqual(status, 503)
             self.assertIn("Retry-After", headers)
+
+
+# Name, value and headers, and the class of its dead letter; without one it is handled, or skipped (docs/SCHEMAS.md).
+BAD_INPUT = [
+    ("empty", b"", [], b"undecodable"),
+    ("tombstone", None, [], None),
+    ("headers only", None, [("ce_specversion", b"1.0"), ("event_id", b"x")], None),
+    ("headers of bytes", b"not json", [("event_id", b"\xff\x00"), ("millrace-error-class", b"old")], b"undecodable"),
+    ("not UTF-8", b'{"user_id":"bad","title":"\xff\xfe"}', [], b"undecodable"),
+    ("NUL bytes", b"\0\0\0", [], b"undecodable"),
+    ("a NUL in a text", b'{"user_id":"b\0d"}', [], b"undecodable"),
+    ("nested", b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}", [], b"undecodable"),
+    ("nested without end", b'{"data":' * 10_000, [], b"undecodable"),
+    ("infinite", b'{"user_id":"bad","a":1e999}', [], b"undecodable"),
+    ("beyond 64 bits", b'{"user_id":18446744073709551616,"task_id":"1"}', [], b"schema"),
+    ("duplicate keys", b'{"user_id":"first","user_id":"last","task_id":"twice"}', [], None),
+    ("lone surrogate", b'{"user_id":"bad","title":"\\ud800"}', [], b"undecodable"),
+    ("event id equal to the task id", b'{"event_id":"31","task_id":"31","user_id":"u","event_type":"created"}', [], None),
+    ("the same, of another event", b'{"event_id":"31","task_id":"31","user_id":"u","event_type":"updated"}', [], None),
+    ("byte order mark", b'\xef\xbb\xbf{"user_id":"bom","task_id":"mark"}', [], None),
+    ("NUL escaped", b'{"user_id":"n\\u0000l","task_id":"nul"}', [], None),
+]
+
+
+class BadInput(unittest.TestCase):
+    """By a client that does not know better."""
+
+    def setUp(self):
+        asyncio.run(make_topics())
+
+    def send_between(self, inputs):
+        for name, value, headers, _ in inputs:
+            self.sent += [("task-events", "k", event("good", f"before {name}")), ("task-events", "k", value, headers), ("task-events", "k", event("good", f"after {name}"))]
+        asyncio.run(send(self.sent))
+
+    sent = ()
+
+    def letters(self, inputs):
+        wanted = [(value, kind) for _, value, _, kind in inputs if kind for _ in ("recurring", "notification", "audit")]
+        found = wait(lambda: len(found := asyncio.run(read("task-events-dlq"))) >= len(wanted) and found, "the dead letters", 60)
+        self.assertCountEqual([(letter.value, dict(letter.headers)["millrace-error-class"]) for letter in found], wanted)
+        return found
+
+    def expect_neighbours(self, server, inputs, tasks):
+        wanted = {f"{place} {name}" for name, *_ in inputs for place in ("before", "after")}
+        self.assertEqual(wanted - tasks, set())
+        server.wait_idle()
+        self.assertEqual(server.request("/readyz")[0], 200)
+
+    def test_each_is_contained_its_bytes_are_kept_and_its_neighbours_are_handled(self):
+        self.sent = []
+        with kafka() as server:
+            server.wait_ready()
+            self.send_between(BAD_INPUT)
+            for letter in self.letters(BAD_INPUT):
+                self.assertEqual(letter.key, b"k")
+                self.assertEqual([name for name, _ in letter.headers].count("millrace-error-class"), 1)
+            kept = wait(lambda: len(rows := server.audit()) == 2 * len(BAD_INPUT) + 5 and rows, "the audit of what can be read")
+            self.expect_neighbours(server, BAD_INPUT, {row["task_id"] for row in kept})
+            strange = {row["task_id"]: row["user_id"] for row in kept if row["user_id"] != "good"}
+            self.assertEqual(strange, {"twice": "last", "31": "u", "mark": "bom", "nul": "n\0l"})
+            counts = server.query("audit", "summary")["partitions"]
+            self.assertEqual(sum(row["skipped"] for row in counts), 2)
+            self.assertEqual(sum(row["missing"] for row in counts), 0)
+
+    def test_twenty_megabytes_are_handled_or_dead_lettered_whole_in_bounded_memory(self):
+        self.sent = []
+        good = json.dumps(event("large", "whole", description="x" * LARGE))[:LARGE].encode()
+        inputs = [("broken", good, [], b"undecodable"), ("large", good[:-2] + b'"}}', [], None), ("broken again", good[:-1] + b"\xff", [], b"undecodable")]
+        with kafka() as server:
+            server.wait_ready()
+            self.send_between(inputs)
+            self.letters(inputs)
+            kept = wait(lambda: len(rows := server.audit()) == 2 * len(inputs) + 1 and rows, "the audit of what can be read", 60)
+            self.expect_neighbours(server, inputs, {row["task_id"] for row in kept})
+            self.assertEqual([len(row["body"]) for row in kept if row["user_id"] == "large"], [LARGE + 1])
+            memory = float(re.search(r"^process_resident_memory_bytes (\S+)", server.request("/metrics")[2], re.MULTILINE).group(1))
+            self.assertLess(memory, MOST_MEMORY)
 
 
 if __name__ == "__main__":
