@@ -117,9 +117,14 @@ public:
     virtual void publish(std::vector<OutgoingRecord> records, Origin origin,
                          Callback<std::vector<Result<RecordPosition>>> done) = 0;
 
+    // Which log this is: an id that it was given when it was made, so that another one at the same address is noticed. Empty:
+    // it has none.
+    virtual void cluster_id(Callback<Result<std::string>> done) = 0;
     virtual void topics(Callback<Result<std::vector<TopicInfo>>> done) = 0;
     virtual void watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) = 0;
-    // Up to `limit` records from `offset` on, for tail and the console; an empty batch at the end of the log.
+    // The first record at or after `time`; none: the end.
+    virtual void offset_at(const TopicPartition& origin, Timestamp time, Callback<Result<Offset>> done) = 0;
+    // Up to `limit` records from `offset` on, from the log's beginning when `offset` lies below it; an empty batch at the end.
     virtual void read(const TopicPartition& origin, Offset offset, std::size_t limit,
                       Callback<Result<RecordBatchPtr>> done) = 0;
 

@@ -35,6 +35,7 @@ public:
     explicit MemoryTransport(Runtime& runtime) : runtime_(runtime) {}
 
     // The log.
+    std::string cluster = "memory";
     std::map<TopicPartition, std::vector<StoredRecord>> log;
     std::map<TopicPartition, Offset> low;
     std::map<std::string, std::map<TopicPartition, Offset>> committed;
@@ -91,6 +92,9 @@ public:
         for (auto& record : records) results.push_back(store(record));
         runtime_.loop().post([done, results] { done(results); });
     }
+    void cluster_id(Callback<Result<std::string>> done) override {
+        runtime_.loop().post([done, id = cluster] { done(id); });
+    }
     void topics(Callback<Result<std::vector<TopicInfo>>> done) override {
         std::vector<TopicInfo> all;
         for (const auto& [topic, partitions] : counts_) all.push_back({topic, partitions});
@@ -100,9 +104,13 @@ public:
         const Watermarks marks{low[origin], Offset{static_cast<std::int64_t>(log[origin].size())}};
         runtime_.loop().post([done, marks] { done(marks); });
     }
+    void offset_at(const TopicPartition& origin, Timestamp time,
+                   Callback<Result<Offset>> done) override {
+        runtime_.loop().post([done, offset = position_at(origin, time)] { done(offset); });
+    }
     void read(const TopicPartition& origin, Offset offset, std::size_t limit,
               Callback<Result<RecordBatchPtr>> done) override {
-        auto batch = batch_of(origin, offset, limit, Epoch{});
+        auto batch = batch_of(origin, std::max(offset, low[origin]), limit, Epoch{});
         runtime_.loop().post([done, batch] { done(batch); });
     }
     std::optional<std::string> trouble() const override { return std::nullopt; }
@@ -149,12 +157,8 @@ private:
             Offset offset = transport_.low[origin];
             if (from.kind == StartPosition::Kind::kOffset) offset = from.offset;
             if (from.kind == StartPosition::Kind::kLatest) offset = end;
-            if (from.kind == StartPosition::Kind::kTime) {
-                while (offset < end &&
-                       transport_.log[origin][static_cast<std::size_t>(offset.value)].timestamp <
-                           from.time)
-                    ++offset.value;
-            }
+            if (from.kind == StartPosition::Kind::kTime)
+                offset = transport_.position_at(origin, from.time);
             transport_.runtime_.loop().post(
                 [this, origin, offset, end, alive = std::weak_ptr(alive_)] {
                     if (!alive.lock()) return;
@@ -217,6 +221,15 @@ private:
         std::set<TopicPartition> at_end_;
         std::shared_ptr<int> alive_ = std::make_shared<int>(0);
     };
+
+    Offset position_at(const TopicPartition& origin, Timestamp time) {
+        const auto& records = log[origin];
+        Offset offset = low[origin];
+        while (static_cast<std::size_t>(offset.value) < records.size() &&
+               records[static_cast<std::size_t>(offset.value)].timestamp < time)
+            ++offset.value;
+        return offset;
+    }
 
     void feed_all() {
         for (auto* consumer : std::vector(consumers_)) consumer->feed();

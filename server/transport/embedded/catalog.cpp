@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS _segment_bases(
 CREATE TABLE IF NOT EXISTS _offsets(
   grp TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
   PRIMARY KEY(grp, topic, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 PRAGMA user_version=1;
 )";
 
@@ -85,6 +86,21 @@ Result<void> Catalog::transact(Changes changes) {
         if (auto undone = database_->execute("ROLLBACK"); !undone) return undone;
     }
     return done;
+}
+
+Result<std::string> Catalog::cluster_id(const std::string& proposed) {
+    auto done = transact([&]() -> Result<void> {
+        auto put = database_->prepare("INSERT OR IGNORE INTO _meta VALUES('cluster_id', ?1)");
+        if (!put) return put.error();
+        put->bind(1, std::string_view(proposed));
+        return put->run();
+    });
+    if (!done) return done.error();
+    auto select = database_->prepare("SELECT value FROM _meta WHERE key='cluster_id'");
+    if (!select) return select.error();
+    auto row = select->step();
+    if (!row) return row.error();
+    return std::string(select->text(0));
 }
 
 Result<std::vector<CatalogTopic>> Catalog::topics() {

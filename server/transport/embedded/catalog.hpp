@@ -1,5 +1,5 @@
-// Catalog: what the embedded log consists of: its topics, the segments of each with the offsets at
-// which they begin, and the positions that groups have committed. One small SQLite file.
+// Catalog: what the embedded log consists of: its id, its topics, the segments of each with the
+// offsets at which they begin, and the positions that groups have committed. One small SQLite file.
 //
 // Thread rule: belongs to the log's strand. Ownership: by the LogStore. Every change is durable
 // when the call returns, except as said. Errors: kConflict when another process has the log open.
@@ -45,6 +45,9 @@ class Catalog {
 public:
     [[nodiscard]] static Result<std::unique_ptr<Catalog>> open(const std::string& path,
                                                                const std::string& vfs);
+
+    // The log's id for life; `proposed` becomes it where there is none yet.
+    [[nodiscard]] Result<std::string> cluster_id(const std::string& proposed);
 
     // In the order in which they were created.
     [[nodiscard]] Result<std::vector<CatalogTopic>> topics();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "events/ids.hpp"
 
 namespace millrace {
 namespace {
@@ -76,7 +77,8 @@ private:
 EmbeddedTransport::EmbeddedTransport(Runtime& runtime, const EmbeddedSection& limits,
                                      std::string directory, std::string vfs,
                                      std::function<std::uint64_t()> free_bytes)
-    : store_(runtime, {std::move(directory), std::move(vfs), limits, std::move(free_bytes)}),
+    : store_(runtime, {std::move(directory), std::move(vfs), limits, std::move(free_bytes),
+                       random_uuid(runtime.random())}),
       view_(limits.tail_cache_bytes),
       commits_(store_),
       appender_(store_, view_, limits, [this] { wake_subscribers(); }),
@@ -97,6 +99,7 @@ void EmbeddedTransport::opened(Result<OpenedLog> log, const Callback<Result<void
         return done(log.error());
     }
     not_open_.reset();
+    cluster_id_ = std::move(log->cluster_id);
     missing_ = std::move(log->missing);
     view_.reset(log->topics);
     commits_.load(log->offsets);
@@ -162,6 +165,12 @@ void EmbeddedTransport::publish(std::vector<OutgoingRecord> records, Origin orig
     });
 }
 
+void EmbeddedTransport::cluster_id(Callback<Result<std::string>> done) {
+    Result<std::string> id = cluster_id_;
+    if (not_open_) id = fail(ErrorCode::kUnavailable, *not_open_);
+    store_.post_to_loop([id = std::move(id), done = std::move(done)] { done(id); });
+}
+
 void EmbeddedTransport::topics(Callback<Result<std::vector<TopicInfo>>> done) {
     std::vector<TopicInfo> topics;
     for (std::uint32_t i = 0; i < view_.size(); ++i) {
@@ -189,6 +198,18 @@ void EmbeddedTransport::watermarks(const TopicPartition& origin,
     Result<Watermarks> ends =
         view == nullptr ? Result<Watermarks>(unknown(origin)) : Result<Watermarks>(view->ends());
     store_.post_to_loop([ends = std::move(ends), done = std::move(done)] { done(ends); });
+}
+
+void EmbeddedTransport::offset_at(const TopicPartition& origin, Timestamp time,
+                                  Callback<Result<Offset>> done) {
+    if (view_.find(origin) == nullptr) {
+        store_.post_to_loop([error = unknown(origin), done = std::move(done)] { done(error); });
+        return;
+    }
+    const auto time_ms = std::chrono::ceil<milliseconds>(time.time_since_epoch()).count();
+    store_.run([topic = *view_.index_of(origin.topic), partition = origin.partition, time_ms](
+                   LogStore& store) { return store.find_time(topic, partition, time_ms); },
+               std::move(done));
 }
 
 void EmbeddedTransport::read(const TopicPartition& origin, Offset offset, std::size_t limit,

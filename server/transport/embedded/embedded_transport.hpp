@@ -39,9 +39,11 @@ public:
                                                 ConsumerListener& listener) override;
     void publish(std::vector<OutgoingRecord> records, Origin origin,
                  Callback<std::vector<Result<RecordPosition>>> done) override;
+    void cluster_id(Callback<Result<std::string>> done) override;
     void topics(Callback<Result<std::vector<TopicInfo>>> done) override;
     void watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) override;
-    // Below the log's beginning it reads from there.
+    void offset_at(const TopicPartition& origin, Timestamp time,
+                   Callback<Result<Offset>> done) override;
     void read(const TopicPartition& origin, Offset offset, std::size_t limit,
               Callback<Result<RecordBatchPtr>> done) override;
     std::optional<std::string> trouble() const override;
@@ -65,6 +67,7 @@ private:
     embedded::SubscriberContext context_;
     embedded::Groups groups_;
     std::vector<std::shared_ptr<embedded::Subscriber>> subscribers_;
+    std::string cluster_id_;
     std::vector<std::string> missing_;  // segment files
     std::optional<std::string> not_open_ = "the embedded log is not open yet";
     std::unique_ptr<Timer> upkeep_timer_;

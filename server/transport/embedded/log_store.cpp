@@ -139,6 +139,9 @@ Result<OpenedLog> LogStore::describe(const std::vector<TopicSpec>& topics) {
     auto offsets = catalog_->offsets();
     if (!offsets) return offsets.error();
     opened.offsets = std::move(*offsets);
+    auto id = catalog_->cluster_id(options_.new_cluster_id);
+    if (!id) return id.error();
+    opened.cluster_id = std::move(*id);
     return opened;
 }
 

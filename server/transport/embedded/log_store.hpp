@@ -32,6 +32,7 @@ struct StoreOptions {
     EmbeddedSection limits;
     // Bytes that may still be written to the directory's disk; empty: ask the operating system.
     std::function<std::uint64_t()> free_bytes;
+    std::string new_cluster_id;  // for a log that has none yet
 };
 
 // A topic as the loop side sees it; its index is the same on both sides for the life of the log.
@@ -42,6 +43,7 @@ struct TopicState {
 };
 
 struct OpenedLog {
+    std::string cluster_id;
     std::vector<TopicState> topics;
     std::vector<CommittedOffset> offsets;
     std::vector<std::string> missing;  // segment files

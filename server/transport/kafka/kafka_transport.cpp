@@ -222,6 +222,13 @@ void KafkaTransport::Impl::publish_known(std::vector<OutgoingRecord> records, Pu
     });
 }
 
+void KafkaTransport::cluster_id(Callback<Result<std::string>> done) {
+    auto work = [client = impl_->producer.client()] {
+        return kafka::query_cluster_id(client->handle(), kQueryTimeout);
+    };
+    impl_->helpers.run(impl_->lane, std::move(work), std::move(done));
+}
+
 void KafkaTransport::topics(Callback<Result<std::vector<TopicInfo>>> done) {
     impl_->refresh([done = std::move(done)](const Result<PartitionCounts>& answer) {
         if (!answer) return done(answer.error());
@@ -235,6 +242,14 @@ void KafkaTransport::topics(Callback<Result<std::vector<TopicInfo>>> done) {
 void KafkaTransport::watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) {
     auto work = [client = impl_->producer.client(), origin] {
         return kafka::query_ends(client->handle(), origin, kQueryTimeout);
+    };
+    impl_->helpers.run(impl_->lane, std::move(work), std::move(done));
+}
+
+void KafkaTransport::offset_at(const TopicPartition& origin, Timestamp time,
+                               Callback<Result<Offset>> done) {
+    auto work = [client = impl_->producer.client(), origin, time] {
+        return kafka::query_position_at(client->handle(), origin, time, kQueryTimeout);
     };
     impl_->helpers.run(impl_->lane, std::move(work), std::move(done));
 }

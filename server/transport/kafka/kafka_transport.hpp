@@ -30,8 +30,11 @@ public:
                                                 ConsumerListener& listener) override;
     void publish(std::vector<OutgoingRecord> records, Origin origin,
                  Callback<std::vector<Result<RecordPosition>>> done) override;
+    void cluster_id(Callback<Result<std::string>> done) override;
     void topics(Callback<Result<std::vector<TopicInfo>>> done) override;
     void watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) override;
+    void offset_at(const TopicPartition& origin, Timestamp time,
+                   Callback<Result<Offset>> done) override;
     void read(const TopicPartition& origin, Offset offset, std::size_t limit,
               Callback<Result<RecordBatchPtr>> done) override;
     std::optional<std::string> trouble() const override;

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <span>
 
 #include "transport/kafka/errors.hpp"
 
 namespace millrace::kafka {
 namespace {
+
+constexpr milliseconds kClusterIdTimeout{500};
 
 int raw_ms(milliseconds timeout) { return static_cast<int>(timeout.count()); }
 
@@ -48,6 +51,16 @@ Result<PartitionCounts> query_partition_counts(rd_kafka_t* client, milliseconds 
     return counts;
 }
 
+Result<std::string> query_cluster_id(rd_kafka_t* client, milliseconds timeout) {
+    // An answer to this carries the id; without one there would be no telling "none" from "away".
+    const auto counts = query_partition_counts(client, timeout);
+    if (!counts) return counts.error();
+    const std::unique_ptr<char, void (*)(char*)> id(
+        rd_kafka_clusterid(client, raw_ms(kClusterIdTimeout)),
+        [](char* text) { rd_kafka_mem_free(nullptr, text); });
+    return id ? std::string(id.get()) : std::string();
+}
+
 Result<std::map<TopicPartition, Watermarks>> query_watermarks(
     rd_kafka_t* client, const std::vector<TopicPartition>& origins, milliseconds timeout) {
     const auto low = list_offsets(client, origins, RD_KAFKA_OFFSET_BEGINNING, timeout);
@@ -83,6 +96,16 @@ Result<Watermarks> query_ends(rd_kafka_t* client, const TopicPartition& origin,
         return fail(ErrorCode::kUnavailable,
                     fmt::format("kafka: {} has no leader at present; retry", to_string(origin)));
     return found->second;
+}
+
+Result<Offset> query_position_at(rd_kafka_t* client, const TopicPartition& origin, Timestamp time,
+                                 milliseconds timeout) {
+    const auto offset = query_offset_at(client, origin, time, timeout);
+    if (!offset) return offset.error();
+    if (*offset >= 0) return Offset{*offset};
+    const auto ends = query_ends(client, origin, timeout);
+    if (!ends) return ends.error();
+    return ends->high;
 }
 
 Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& origin,

@@ -16,6 +16,9 @@ namespace millrace::kafka {
 
 using PartitionCounts = std::map<std::string, int>;
 
+// The id that the cluster was given when it was formatted; empty: its brokers tell none.
+Result<std::string> query_cluster_id(rd_kafka_t* client, milliseconds timeout);
+
 // Every topic of the cluster; asking creates none.
 Result<PartitionCounts> query_partition_counts(rd_kafka_t* client, milliseconds timeout);
 
@@ -27,7 +30,11 @@ Result<std::map<TopicPartition, Watermarks>> query_watermarks(
 Result<Watermarks> query_ends(rd_kafka_t* client, const TopicPartition& origin,
                               milliseconds timeout);
 
-// The first offset at or after `time`, or librdkafka's logical END.
+// The first offset at or after `time`, else the end.
+Result<Offset> query_position_at(rd_kafka_t* client, const TopicPartition& origin, Timestamp time,
+                                 milliseconds timeout);
+
+// The same, or librdkafka's logical END.
 Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& origin,
                                      Timestamp time, milliseconds timeout);
 

@@ -25,11 +25,18 @@ public:
                  Callback<std::vector<Result<RecordPosition>>> done) override {
         transport_->publish(std::move(records), origin, std::move(done));
     }
+    void cluster_id(Callback<Result<std::string>> done) override {
+        transport_->cluster_id(std::move(done));
+    }
     void topics(Callback<Result<std::vector<TopicInfo>>> done) override {
         transport_->topics(std::move(done));
     }
     void watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) override {
         transport_->watermarks(origin, std::move(done));
+    }
+    void offset_at(const TopicPartition& origin, Timestamp time,
+                   Callback<Result<Offset>> done) override {
+        transport_->offset_at(origin, time, std::move(done));
     }
     void read(const TopicPartition& origin, Offset offset, std::size_t limit,
               Callback<Result<RecordBatchPtr>> done) override {

@@ -175,6 +175,38 @@ TEST_P(TransportConformance, declared_topics_are_listed_with_their_partitions) {
     EXPECT_EQ(found->partitions, 4);
 }
 
+TEST_P(TransportConformance, a_log_has_one_id_and_keeps_it) {
+    open({topic("known")});
+    const auto id = cluster_id();
+    EXPECT_NE(id, "");
+    EXPECT_EQ(cluster_id(), id);
+    if (!capabilities().restart) return;
+    close(transport_);
+    transport_ = make_open(0);
+    EXPECT_EQ(cluster_id(), id);
+}
+
+TEST_P(TransportConformance, the_offset_of_a_time_is_that_of_the_first_record_at_or_after_it) {
+    if (!capabilities().start_at_time) GTEST_SKIP() << "this log keeps no index by time";
+    open({topic("timed")});
+    std::vector<OutgoingRecord> records;
+    for (int i = 0; i < 3; ++i) {
+        records.push_back(record("timed", 0, "x"));
+        records.back().timestamp = Timestamp(std::chrono::seconds(1'700'000'000 + i));
+    }
+    publish(std::move(records));
+    const auto offset_at = [&](std::int64_t time_ms) {
+        std::optional<Result<Offset>> answer;
+        transport_->offset_at(at("timed", 0), Timestamp(milliseconds(time_ms)),
+                              [&](Result<Offset> offset) { answer = std::move(offset); });
+        EXPECT_TRUE(run_until([&] { return answer.has_value(); }));
+        return answer && *answer ? (*answer)->value : -1;
+    };
+    EXPECT_EQ(offset_at(0), 0);
+    EXPECT_EQ(offset_at(1'700'000'000'500), 1);
+    EXPECT_EQ(offset_at(1'800'000'000'000), 3);
+}
+
 TEST_P(TransportConformance, reading_by_pages_sees_every_record_once_and_then_an_empty_page) {
     open({topic("pages")});
     publish_numbered("pages", 0, 25);

@@ -226,6 +226,13 @@ void TransportConformance::close(Reader& reader) {
         << "callbacks for partitions or epochs that were not assigned";
 }
 
+std::string TransportConformance::cluster_id() {
+    std::optional<Result<std::string>> answer;
+    transport_->cluster_id([&](Result<std::string> id) { answer = std::move(id); });
+    EXPECT_TRUE(run_until([&] { return answer.has_value(); }));
+    return answer && *answer ? **answer : "";
+}
+
 Watermarks TransportConformance::watermarks(const TopicPartition& origin) {
     std::optional<Result<Watermarks>> answer;
     transport_->watermarks(origin, [&](Result<Watermarks> result) { answer = std::move(result); });

@@ -147,6 +147,7 @@ protected:
                    Transport* transport = nullptr);
     std::unique_ptr<Reader> read_all(const std::string& group, const std::string& topic);
     void close(Reader& reader);
+    std::string cluster_id();
     Watermarks watermarks(const TopicPartition& origin);
     Result<RecordBatchPtr> read_page(const TopicPartition& origin, Offset offset,
                                      std::size_t limit);
