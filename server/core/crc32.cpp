@@ -36,8 +36,8 @@ std::uint32_t little_endian(const char* at) {
 
 }  // namespace
 
-std::uint32_t crc32(std::string_view bytes) {
-    std::uint32_t value = 0xffffffffU;
+std::uint32_t crc32(std::string_view bytes, std::uint32_t before) {
+    std::uint32_t value = ~before;
     const char* at = bytes.data();
     std::size_t left = bytes.size();
     for (; left >= 8; left -= 8, at += 8) {

@@ -9,6 +9,7 @@
 
 namespace millrace {
 
-std::uint32_t crc32(std::string_view bytes);
+// `before`: the checksum of what stands before the bytes.
+std::uint32_t crc32(std::string_view bytes, std::uint32_t before = 0);
 
 }  // namespace millrace

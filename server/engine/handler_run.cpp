@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "engine/backoff.hpp"
+#include "engine/schema_upgrade.hpp"
 
 namespace millrace::engine {
 namespace {
@@ -28,6 +29,8 @@ const char* to_string(RunState state) {
             return "running";
         case RunState::kRestarting:
             return "restarting";
+        case RunState::kDown:
+            return "down";
         case RunState::kStopping:
             return "stopping";
         case RunState::kStopped:
@@ -109,6 +112,9 @@ Result<int> HandlerRun::open_position_file() {
     auto positions = positions_file_->positions();
     if (!positions) return positions.error();
     positions_ = std::move(*positions);
+    auto topics = positions_file_->topics();
+    if (!topics) return topics.error();
+    topics_ = std::move(*topics);
     return positions_file_->shards(section().shards);
 }
 
@@ -174,13 +180,34 @@ void HandlerRun::subscribe() {
     if (!consumer) return fail_run(consumer.error());
     consumer_ = std::move(*consumer);
     set_state(RunState::kRunning, "");
+    running_since_ = surroundings_.runtime.clock().monotonic();
+    tell_started({});
 }
 
 void HandlerRun::fail_run(const Error& error) {
     if (state_ != RunState::kStarting && state_ != RunState::kRunning) return;
-    log::error("engine", "{}: stopped, it is started again: {}", name(), error.message);
-    set_state(RunState::kRestarting, error.message);
-    auto closed = [this] { close_shards([this] { restart_later(); }); };
+    // Trying again does not mend a file.
+    const bool for_good = error.code == ErrorCode::kCorrupt;
+    log::error("engine", "{}: {}: {}", name(),
+               for_good ? "stopped, it stays down" : "stopped, it is started again", error.message);
+    if (is_storage_fault(error)) disk_trouble_ = error.message;
+    take_down(error.message, [this, for_good, message = error.message] {
+        if (state_ != RunState::kRestarting) return;
+        if (for_good)
+            set_state(RunState::kDown,
+                      fmt::format("{}; then `millrace handlers restart {}`", message, name()));
+        else
+            restart_later();
+    });
+    tell_started(error);
+}
+
+void HandlerRun::take_down(const std::string& reason, std::function<void()> then) {
+    set_state(RunState::kRestarting, reason);
+    flush_timer_.reset();
+    survey_timer_.reset();
+    to_survey_.clear();
+    auto closed = [this, then = std::move(then)] { close_shards(then); };
     if (!consumer_) return closed();
     consumer_->close([this, closed] {
         surroundings_.runtime.loop().post([this] { consumer_.reset(); });
@@ -198,6 +225,8 @@ void HandlerRun::close_shards(std::function<void()> done) {
         erase(all, [] {});
         held_.clear();
         held_gauges_.clear();
+        unsaved_.clear();
+        unsaved_topics_.clear();
         buffered_records_ = buffered_bytes_ = 0;
         draining_stopped_ = false;
         files_->post([this, done] {
@@ -216,7 +245,10 @@ void HandlerRun::close_shards(std::function<void()> done) {
 void HandlerRun::restart_later() {
     if (state_ != RunState::kRestarting) return;
     const auto delay = backoff(kOutsideRetry, ++failures_, surroundings_.runtime.random());
-    restart_timer_ = surroundings_.runtime.loop().after(delay, [this] { begin(); });
+    restart_timer_ = surroundings_.runtime.loop().after(delay, [this] {
+        restart_timer_.reset();
+        begin();
+    });
 }
 
 void HandlerRun::on_failed(const Error& error) { fail_run(error); }
@@ -225,6 +257,7 @@ void HandlerRun::on_shard_failed(std::size_t, const Error& error) { fail_run(err
 
 void HandlerRun::stop(milliseconds deadline, std::function<void()> done) {
     restart_timer_.reset();
+    waiting_for_start_.clear();
     const bool was_running = state_ == RunState::kRunning;
     set_state(RunState::kStopping, "");
     auto finished = std::make_shared<bool>(false);

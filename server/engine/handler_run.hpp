@@ -4,7 +4,8 @@
 // It opens the state, subscribes, decodes each batch once on the partition's strand, routes the
 // parts to shards, gathers from them how far each partition is durably done, and publishes that to
 // the group. What fails (a shard's disk, the subscription) takes the whole run down as a crash
-// would and starts it again with backoff.
+// would and starts it again with backoff; with a damaged file it stays down until it is told to
+// start again. A partition whose position the log or the group contradicts is held.
 //
 // Thread rule: the loop thread. Ownership: of the Supervisor; owns the handler's thread pool, which
 // must outlive the shards' tasks.
@@ -18,10 +19,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "engine/admin.hpp"
 #include "engine/breaker.hpp"
+#include "engine/fingerprint.hpp"
+#include "engine/lost_position.hpp"
 #include "engine/partition_progress.hpp"
 #include "engine/position_file.hpp"
 #include "engine/router.hpp"
@@ -30,7 +35,14 @@
 
 namespace millrace::engine {
 
-enum class RunState { kStarting = 1, kRunning, kRestarting, kStopping, kStopped };
+enum class RunState {
+    kStarting = 1,
+    kRunning,
+    kRestarting,
+    kDown,  // until it is started again by command
+    kStopping,
+    kStopped,
+};
 
 const char* to_string(RunState state);
 
@@ -49,6 +61,9 @@ public:
                Callback<Result<std::string>> done);
     // To the shard that a record failed in; answered once it is durable there.
     void redrive(RedriveRecord record, Callback<Result<void>> done);
+    void replay(const ReplayRequest& request, CommandAnswer::Done done);
+    void resume(const ResumeRequest& request, CommandAnswer::Done done);
+    void restart(CommandAnswer::Done done);
     const std::string& name() const { return section().name; }
 
     void on_assigned(Epoch epoch, const std::vector<Assigned>& partitions) override;
@@ -75,6 +90,14 @@ private:
     struct PartitionState {
         explicit PartitionState(const BreakerSection& breaker_section) : breaker(breaker_section) {}
         Epoch epoch;
+        std::uint64_t turn = 0;  // another one each time reading begins or is checked
+        std::optional<Offset> committed;  // by the group, at assignment
+        SavedPosition saved;
+        FingerprintTrail trail;
+        std::optional<LostPosition> lost;  // to be decided on
+        bool accepting = false;  // it was decided on: what else contradicts is accepted too
+        bool resetting = false;  // the shards forget it: what comes of it is dropped
+        std::function<void()> settled;  // it is read now, or held
         std::shared_ptr<Strand> decoder;
         std::optional<std::size_t> shard;  // its own, when the state is per partition
         PartitionProgress progress;
@@ -101,7 +124,14 @@ private:
         std::uint64_t retries = 0;
         std::uint64_t dead_lettered = 0;
     };
+    // What a decoded batch carries beside its records.
+    struct Handed {
+        std::uint64_t turn;
+        Fingerprint last;
+    };
+    using Turns = std::map<TopicPartition, std::uint64_t>;
     struct Question;
+    struct Replay;
 
     const HandlerSection& section() const { return setup_.section; }
     const HandlerTraits& traits() const { return setup_.factory->traits(); }
@@ -116,26 +146,53 @@ private:
     std::shared_ptr<Shard> make_shard(const std::string& name);
     void subscribe();
     void fail_run(const Error& error);
+    void take_down(const std::string& reason, std::function<void()> then);
     void close_shards(std::function<void()> done);
     void restart_later();
     void set_state(RunState state, std::string reason);
     void drained(std::function<void()> done);
 
     // Where reading begins (handler_run_start.cpp).
-    void assign(Epoch epoch, const Assigned& assigned);
-    void open_partition_shard(const TopicPartition& origin, std::optional<Offset> committed);
-    void begin_partition(const TopicPartition& origin, std::optional<Offset> committed);
-    void lost_position(const TopicPartition& origin, const std::string& reason,
-                       const std::string& what, StartPosition accepted);
+    std::uint64_t assign(Epoch epoch, const Assigned& assigned);
+    void survey_log(const Turns& turns);
+    void surveyed(const Turns& turns);
+    void survey_later(const Turns& turns, const Error& error);
+    void note_partition_counts();
+    void open_partition_shard(const TopicPartition& origin);
+    void begin_partition(const TopicPartition& origin);
+    std::optional<LostPosition> contradiction(const TopicPartition& origin,
+                                              bool has_position) const;
+    void check_record_below(const TopicPartition& origin);
+    StartPosition configured_start() const;
+    StartPosition first_start(const TopicPartition& origin) const;
+    void lost_position(const TopicPartition& origin, LostPosition lost);
+    void resolve_lost(const TopicPartition& origin, LostDecision decision);
+    void accept_partition_count(const std::string& topic);
+    void reset_shards(const TopicPartition& origin, ResetScope scope, std::function<void()> done);
     void start_partition(const TopicPartition& origin, StartPosition from);
     void hold_partition(const TopicPartition& origin, const std::string& reason,
                         const std::string& what);
-    StartPosition configured_start() const;
+    void settle(PartitionState& partition);
+
+    // Commands (handler_run_admin.cpp).
+    CommandAnswerPtr owe(CommandAnswer::Done done);
+    Result<std::vector<TopicPartition>> choose(const PartitionChoice& which) const;
+    std::string describe_partitions(const std::vector<TopicPartition>& chosen) const;
+    void look_again(const TopicPartition& origin);
+    bool is_down() const;
+    void start_again(const CommandAnswerPtr& answer);
+    void tell_started(const Result<void>& started);
+    void find_goal(const std::shared_ptr<Replay>& replay, const TopicPartition& origin);
+    void found_goal(const std::shared_ptr<Replay>& replay, const TopicPartition& origin,
+                    const Result<Offset>& offset);
+    void go_back(const std::shared_ptr<Replay>& replay);
+    void move_back(const TopicPartition& origin, Offset to, std::function<void()> done);
 
     // Partitions (handler_run_partitions.cpp).
     PartitionState* find_partition(const TopicPartition& origin, Epoch epoch);
-    void dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts);
-    void reached_end(const TopicPartition& origin, Epoch epoch, Offset end);
+    PartitionState* find_turn(const TopicPartition& origin, std::uint64_t turn);
+    void dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts, const Handed& handed);
+    void reached_end(const TopicPartition& origin, std::uint64_t turn, Offset end);
     void note_beginning(const TopicPartition& origin, PartitionState& partition, Offset first);
     void release(std::size_t records, std::size_t bytes);
     void apply_back_pressure();
@@ -159,6 +216,7 @@ private:
 
     // What people see (handler_run_status.cpp).
     void tick();
+    void note_health();
     void make_gauges(const TopicPartition& origin, PartitionState& partition);
     void update(const TopicPartition& origin, PartitionState& partition);
     std::int64_t lag_of(const TopicPartition& origin, const PartitionState& partition) const;
@@ -182,9 +240,15 @@ private:
 
     RunState state_ = RunState::kStarting;
     std::string reason_;
+    std::string disk_trouble_;  // until something was durable again
     std::uint32_t failures_ = 0;
+    std::chrono::nanoseconds running_since_{0};
     std::unique_ptr<PositionFile> positions_file_;
-    std::map<TopicPartition, Offset> positions_;
+    SavedPositions positions_;
+    SavedTopics topics_;
+    LogSurvey survey_;
+    std::set<std::string> read_before_;  // topics that the group has committed offsets of
+    std::uint64_t turns_ = 0;
     std::vector<std::shared_ptr<Shard>> shards_;  // by index; null: closed
     std::unique_ptr<Consumer> consumer_;
     std::map<TopicPartition, PartitionState> partitions_;
@@ -194,7 +258,11 @@ private:
     std::size_t buffered_bytes_ = 0;
     std::atomic<std::uint32_t> in_flight_{0};
     bool draining_stopped_ = false;
-    std::map<TopicPartition, Offset> unsaved_;
+    SavedPositions unsaved_;
+    SavedTopics unsaved_topics_;
+    Turns to_survey_;
+    std::unique_ptr<Timer> survey_timer_;
+    std::vector<CommandAnswerPtr> waiting_for_start_;
     bool flushing_ = false;
     std::unique_ptr<Timer> flush_timer_;
     std::unique_ptr<Timer> restart_timer_;

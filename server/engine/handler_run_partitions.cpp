@@ -18,9 +18,16 @@ HandlerRun::PartitionState* HandlerRun::find_partition(const TopicPartition& ori
     return found->second.let_go ? nullptr : &found->second;
 }
 
+HandlerRun::PartitionState* HandlerRun::find_turn(const TopicPartition& origin,
+                                                  std::uint64_t turn) {
+    const auto found = partitions_.find(origin);
+    if (found == partitions_.end() || found->second.turn != turn) return nullptr;
+    return found->second.let_go ? nullptr : &found->second;
+}
+
 void HandlerRun::on_batch(RecordBatchPtr batch) {
     PartitionState* partition = find_partition(batch->origin, batch->epoch);
-    if (partition == nullptr || batch->records.empty()) return;
+    if (partition == nullptr || partition->resetting || batch->records.empty()) return;
     buffered_records_ += batch->records.size();
     for (const auto& record : batch->records) {
         buffered_bytes_ +=
@@ -28,21 +35,25 @@ void HandlerRun::on_batch(RecordBatchPtr batch) {
     }
     apply_back_pressure();
     const std::size_t shards = shards_.size();
-    partition->decoder->post([this, batch = std::move(batch), own = partition->shard, shards] {
+    partition->decoder->post([this, batch = std::move(batch), own = partition->shard, shards,
+                              turn = partition->turn] {
         const auto decoded = decode(surroundings_.reader, traits().raw, batch);
         std::vector<Part> parts;
         if (own)
             parts.push_back(whole(*decoded, *own));
         else
             parts = split_by_lane(*decoded, shards, traits().raw);
-        surroundings_.runtime.loop().post(
-            [this, decoded, parts = std::move(parts)] { dispatch(decoded, parts); });
+        const Handed handed{turn, fingerprint_of(batch->records.back())};
+        surroundings_.runtime.loop().post([this, decoded, handed, parts = std::move(parts)] {
+            dispatch(decoded, parts, handed);
+        });
     });
 }
 
-void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts) {
+void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts,
+                          const Handed& handed) {
     const RecordBatch& batch = *decoded->batch;
-    PartitionState* partition = find_partition(batch.origin, batch.epoch);
+    PartitionState* partition = find_turn(batch.origin, handed.turn);
     if (partition == nullptr) {
         std::size_t bytes = 0;
         for (const auto& record : batch.records)
@@ -56,6 +67,7 @@ void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> part
         dispatches.push_back(
             {part.shard, ++next_sequence_, decoded->events[part.events.front()].record->offset});
     }
+    partition->trail.passed(handed.last);
     partition->progress.dispatched(batch.records.back().offset.next(),
                                    batch.records.front().timestamp, dispatches);
     for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -66,16 +78,16 @@ void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> part
 
 void HandlerRun::on_end(const TopicPartition& origin, Epoch epoch, Offset end) {
     PartitionState* partition = find_partition(origin, epoch);
-    if (partition == nullptr) return;
+    if (partition == nullptr || partition->resetting) return;
     // Behind the batches that are still being decoded.
-    partition->decoder->post([this, origin, epoch, end] {
+    partition->decoder->post([this, origin, turn = partition->turn, end] {
         surroundings_.runtime.loop().post(
-            [this, origin, epoch, end] { reached_end(origin, epoch, end); });
+            [this, origin, turn, end] { reached_end(origin, turn, end); });
     });
 }
 
-void HandlerRun::reached_end(const TopicPartition& origin, Epoch epoch, Offset end) {
-    PartitionState* partition = find_partition(origin, epoch);
+void HandlerRun::reached_end(const TopicPartition& origin, std::uint64_t turn, Offset end) {
+    PartitionState* partition = find_turn(origin, turn);
     if (partition == nullptr) return;
     note_beginning(origin, *partition, end);
     partition->progress.reached_end(end);
@@ -85,6 +97,7 @@ void HandlerRun::reached_end(const TopicPartition& origin, Epoch epoch, Offset e
 void HandlerRun::note_beginning(const TopicPartition& origin, PartitionState& partition,
                                 Offset first) {
     if (std::exchange(partition.started, true)) return;
+    partition.accepting = false;
     if (traits().broadcast) surroundings_.push.opened(origin, first);
 }
 
@@ -96,7 +109,6 @@ void HandlerRun::on_shard_released(std::size_t, const ShardRelease& released) {
         progressed(origin, found->second);
         check_bounds(origin, found->second);
     }
-    failures_ = 0;
     release(released.records, released.bytes);
 }
 
@@ -110,10 +122,13 @@ void HandlerRun::apply_back_pressure() {
     std::int64_t outbox = 0;
     for (const auto& shard : shards_)
         outbox = std::max(outbox, shard ? shard->gauges().outbox.load() : 0);
-    const bool full = buffered_records_ >= section().max_buffered ||
+    // What the disk does not take is not taken in either.
+    const bool refused = std::ranges::any_of(
+        held_, [](const auto& held) { return held.first.second == "disk"; });
+    const bool full = refused || buffered_records_ >= section().max_buffered ||
                       buffered_bytes_ >= section().max_buffered_bytes ||
                       outbox >= section().max_outbox;
-    const bool low = buffered_records_ <= section().max_buffered / 2 &&
+    const bool low = !refused && buffered_records_ <= section().max_buffered / 2 &&
                      buffered_bytes_ <= section().max_buffered_bytes / 2 &&
                      outbox < section().max_outbox;
     if (!consumer_ || state_ != RunState::kRunning || (draining_stopped_ ? !low : !full)) return;
@@ -227,11 +242,16 @@ void HandlerRun::erase(const std::vector<TopicPartition>& partitions, std::funct
 }
 
 void HandlerRun::progressed(const TopicPartition& origin, PartitionState& partition) {
+    if (partition.resetting || !partition.started) return;
     const Offset position = partition.progress.position();
     const auto known = positions_.find(origin);
-    const bool moved = known == positions_.end() || known->second != position;
+    const bool moved = known == positions_.end() || known->second.position != position;
     if (!moved && partition.last_published == partition.progress.published()) return;
-    unsaved_[origin] = positions_[origin] = position;
+    SavedPosition& saved = partition.saved;
+    saved.position = position;
+    if (const auto newest = partition.trail.advance(position)) saved.fingerprint = newest;
+    if (saved.published <= position) saved.published = Offset{-1};
+    unsaved_[origin] = positions_[origin] = saved;
     partition.last_progress = surroundings_.runtime.clock().monotonic();
     if (traits().broadcast) surroundings_.push.advanced(origin, position);
     flush_later();
@@ -250,24 +270,29 @@ void HandlerRun::flush_later() {
 // Our own file first, and durable: a group offset above it would look like lost state after a
 // crash.
 void HandlerRun::flush(std::function<void()> done) {
-    auto commit = [this, published = take_published(), done = std::move(done)](bool saved) {
+    auto commit = [this, published = take_published(),
+                   done = std::move(done)](const Result<void>& saved) {
         flushing_ = false;
         for (const auto& [origin, offset] : published) {
             if (saved && consumer_ && partitions_.contains(origin))
                 consumer_->commit(origin, offset);
         }
+        if (!saved) fail_run(saved.error());
         done();
     };
     flushing_ = true;
     auto positions = std::exchange(unsaved_, {});
-    if (!stateful() || positions.empty()) {
-        return surroundings_.runtime.loop().post([commit = std::move(commit)] { commit(true); });
+    auto topics = std::exchange(unsaved_topics_, {});
+    if (!stateful() || (positions.empty() && topics.empty())) {
+        return surroundings_.runtime.loop().post([commit = std::move(commit)] { commit({}); });
     }
-    files_->post([this, positions = std::move(positions), commit = std::move(commit)] {
-        auto saved = positions_file_ ? positions_file_->save(positions) : Result<void>();
-        if (!saved)
-            log::warn("engine", "{}: positions are not saved: {}", name(), saved.error().message);
-        surroundings_.runtime.loop().post([commit, ok = saved.has_value()] { commit(ok); });
+    files_->post([this, positions = std::move(positions), topics = std::move(topics),
+                  commit = std::move(commit)] {
+        auto saved = positions_file_ ? positions_file_->save(positions, topics) : Result<void>();
+        surroundings_.runtime.loop().post([this, commit, saved] {
+            if (saved) disk_trouble_.clear();
+            commit(saved);
+        });
     });
 }
 
@@ -276,7 +301,7 @@ std::vector<std::pair<TopicPartition, Offset>> HandlerRun::take_published() {
     if (traits().broadcast) return published;
     for (auto& [origin, partition] : partitions_) {
         const Offset offset = partition.progress.published();
-        if (!partition.started || offset.value < 0 || offset == partition.last_published) continue;
+        if (!partition.started || partition.resetting || offset.value < 0 || offset == partition.last_published) continue;
         partition.last_published = offset;
         published.emplace_back(origin, offset);
     }

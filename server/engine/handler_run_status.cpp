@@ -6,6 +6,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "engine/backoff.hpp"
 #include "engine/handler_run.hpp"
 #include "events/time.hpp"
 
@@ -52,7 +53,20 @@ void HandlerRun::tick() {
     queue_records_gauge_->set(static_cast<double>(buffered_records_));
     queue_bytes_gauge_->set(static_cast<double>(buffered_bytes_));
     for (auto& [origin, partition] : partitions_) update(origin, partition);
+    note_health();
     apply_back_pressure();
+}
+
+// A run that has stayed up has got over what failed before; a disk that is asked for nothing any more
+// has too.
+void HandlerRun::note_health() {
+    if (state_ != RunState::kRunning) return;
+    if (surroundings_.runtime.clock().monotonic() - running_since_ > kOutsideRetry.maximum)
+        failures_ = 0;
+    const bool idle = std::ranges::all_of(partitions_, [this](const auto& each) {
+        return each.second.started && lag_of(each.first, each.second) == 0;
+    });
+    if (idle && held_.empty()) disk_trouble_.clear();
 }
 
 void HandlerRun::make_gauges(const TopicPartition& origin, PartitionState& partition) {
@@ -132,6 +146,12 @@ std::vector<std::string> HandlerRun::unready() const {
                                       reason_.empty() ? "" : ": ", reason_));
         return reasons;
     }
+    if (!disk_trouble_.empty())
+        reasons.push_back(fmt::format("handler {} is back after {}; nothing new is durable yet",
+                                      name(), disk_trouble_));
+    for (const auto& [what, reason] : held_) {
+        if (what.second == "disk") reasons.push_back(fmt::format("handler {}: {}", name(), reason));
+    }
     if (partitions_.empty())
         reasons.push_back(fmt::format("handler {} has no partitions assigned", name()));
     const auto now = surroundings_.runtime.clock().monotonic();
@@ -179,9 +199,11 @@ void HandlerRun::on_held(std::size_t shard, const std::string& what, const std::
     if (reason.empty()) {
         held_.erase(key);
         held_gauges_.erase(key);
+        if (what == "disk") apply_back_pressure();
         return;
     }
     held_[key] = reason;
+    if (what == "disk") apply_back_pressure();
     const std::string kind =
         what == "outbox" || what == "calls" || what == "disk" ? what : "dead-letter";
     auto& gauge = held_gauges_[key];

@@ -17,7 +17,8 @@ bool is_metric_name(std::string_view name) {
 }
 
 bool is_disk_fault(const Error& error) {
-    return error.code == ErrorCode::kFull || error.code == ErrorCode::kIo;
+    return error.code == ErrorCode::kFull || error.code == ErrorCode::kIo ||
+           error.code == ErrorCode::kCorrupt;
 }
 
 // Statements of different trust are prepared under different rules, and must not stand in for each
@@ -32,6 +33,7 @@ std::string cache_key(sqlite::Trust trust, std::string_view sql) {
 void Services::begin_call(CallContext context) {
     context_ = std::move(context);
     effects_ = {};
+    disk_error_.reset();
     next_effect_ = 0;
     in_call_ = true;
 }
@@ -80,7 +82,10 @@ Result<void> Services::permit(std::string_view service, bool effect) {
 }
 
 Error Services::note(Error error) {
-    if (is_disk_fault(error)) effects_.disk_failed = true;
+    if (is_disk_fault(error)) {
+        effects_.disk_failed = true;
+        disk_error_ = error;
+    }
     return error;
 }
 

@@ -59,6 +59,8 @@ public:
     void set_state(StateFile* state) { state_ = state; }
     void begin_call(CallContext context);
     CallEffects end_call();
+    // What the disk refused in the last call, if it did.
+    const std::optional<Error>& disk_error() const { return disk_error_; }
     // Before the state file closes.
     void drop_statements() { statements_.clear(); }
 
@@ -93,6 +95,7 @@ private:
     bool in_call_ = false;
     CallContext context_;
     CallEffects effects_;
+    std::optional<Error> disk_error_;
     std::int64_t next_effect_ = 0;
     std::unordered_map<std::string, sqlite::Statement> statements_;
     std::map<std::string, std::shared_ptr<Counter>, std::less<>> counters_;

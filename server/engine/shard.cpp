@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "engine/schema_upgrade.hpp"
+
 namespace millrace::engine {
 
 Shard::Shard(ShardSetup setup)
@@ -131,8 +133,9 @@ void Shard::fail_shard(const Error& error) {
     failed_ = true;
     if (state_) state_->roll_back();
     refuse_incoming(error);
-    on_loop(
-        [index = setup_.index, error](ShardOwner& owner) { owner.on_shard_failed(index, error); });
+    const bool advice = is_storage_fault(error) && error.code != ErrorCode::kConflict;
+    const Error told = advice ? with_remedy(error, setup_.path) : error;
+    on_loop([index = setup_.index, told](ShardOwner& owner) { owner.on_shard_failed(index, told); });
 }
 
 void Shard::close(std::function<void()> done) {

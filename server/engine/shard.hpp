@@ -113,6 +113,12 @@ struct ShardSetup {
     ShardOwner& owner;
 };
 
+// What a shard forgets of a partition.
+enum class ResetScope {
+    kPosition = 1,           // how far it had come: its offsets mean something else now
+    kPositionAndIdentities,  // also its topic's dedupe ring: records are to be processed again
+};
+
 class Shard final : public std::enable_shared_from_this<Shard> {
 public:
     explicit Shard(ShardSetup setup);
@@ -124,8 +130,8 @@ public:
     // Lets go of what is not resolved of these partitions. What was decided before is reported, what
     // follows is not: the shard no longer knows what is open.
     void forget(std::vector<TopicPartition> origins, std::function<void()> done);
-    // Forgets how far this partition had come: its offsets mean something else now.
-    void reset(TopicPartition origin, std::function<void()> done);
+    // Calls back when that is durable; not if it fails, which ends the shard.
+    void reset(TopicPartition origin, ResetScope scope, std::function<void()> done);
     // Calls back when nothing of these partitions (all, if there are none) runs, is ready, is pending or
     // has its dead letter on the way, and what was decided is durable and sent. What waits for its next
     // attempt is not waited for.
@@ -167,6 +173,7 @@ private:
         std::vector<Incoming> incoming;  // to be answered
         std::int64_t sequence = 0;
         std::chrono::nanoseconds started{0};
+        std::function<void()> durable{};  // called then
     };
 
     // Opening and closing (shard.cpp).
@@ -193,6 +200,7 @@ private:
     void arm_timers();
     void load_due_timers();
     void forget_now(const std::vector<TopicPartition>& origins);
+    Result<void> reset_now(const TopicPartition& origin, ResetScope scope);
 
     // The inbox (shard_inbox.cpp).
     Result<void> save_incoming();
@@ -221,6 +229,8 @@ private:
     ShardReport report_of(const TopicPartition& origin);
     void replay_batch();
     void pause(const Error& why);
+    Error disk_error() const;
+    void tell_disk(const std::string& reason);
     void start_sync();
     void synced(std::size_t batches, const Result<void>& result);
     void after_release();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/backoff.hpp"
+#include "engine/schema_upgrade.hpp"
 #include "engine/shard.hpp"
 
 namespace millrace::engine {
@@ -58,7 +59,7 @@ void Shard::run_inputs() {
                 return schedule();
             case Step::kDiskFailed:
                 lanes_.wake(*input);
-                return pause(fail(ErrorCode::kIo, "the disk refused a statement of the handler"));
+                return pause(disk_error());
         }
     }
     if (!failed_) finish_batch();
@@ -76,7 +77,7 @@ void Shard::finish_batch() {
     inbox_loaded_ -= std::exchange(inbox_done_, 0);
     committed_.push_back({make_release(), std::exchange(incoming_, {}),
                           state_ ? state_->last_sequence() : 0, batch_started_});
-    pauses_ = 0;
+    if (std::exchange(pauses_, 0) > 0) tell_disk("");
     if (!handled_.empty()) {
         on_loop([handled = std::exchange(handled_, {})](ShardOwner& owner) {
             owner.on_handled(handled);
@@ -230,22 +231,33 @@ void Shard::replay_batch() {
     if (!renewed) fail_shard(renewed.error());
 }
 
-// The disk is full or failing: nobody's fault. Everything is undone and tried again after a while.
+// The disk is full or failing: nobody's fault. Everything is undone and tried again after a while;
+// what is held for it is let go by the next commit.
 void Shard::pause(const Error& why) {
+    if (why.code == ErrorCode::kCorrupt) return fail_shard(why);
     replay_batch();
     if (failed_) return;
     paused_ = true;
     const auto delay = backoff(kOutsideRetry, ++pauses_, setup_.runtime.random());
     const std::string reason = fmt::format("shard {} pauses for {} ms: {}", setup_.identity.shard,
-                                           delay.count(), why.message);
+                                           delay.count(), with_remedy(why, setup_.path).message);
     log::error("engine", "{}: {}", setup_.identity.handler, reason);
-    on_loop([index = setup_.index, reason](ShardOwner& owner) {
-        owner.on_held(index, "disk", reason);
-    });
+    tell_disk(reason);
     pause_timer_ = setup_.strand->after(delay, [this] {
         paused_ = false;
-        on_loop([index = setup_.index](ShardOwner& owner) { owner.on_held(index, "disk", ""); });
+        if (!has_work()) tell_disk("");
         schedule();
+    });
+}
+
+Error Shard::disk_error() const {
+    if (auto noted = services_->disk_error()) return *noted;
+    return state_->database().last_error("a statement of the engine");
+}
+
+void Shard::tell_disk(const std::string& reason) {
+    on_loop([index = setup_.index, reason](ShardOwner& owner) {
+        owner.on_held(index, "disk", reason);
     });
 }
 
@@ -276,6 +288,7 @@ void Shard::synced(std::size_t batches, const Result<void>& result) {
             owner.on_shard_released(index, release);
             for (const auto& one : incoming) one.done({});
         });
+        if (batch->durable) batch->durable();
     }
     committed_.erase(committed_.begin(), end);
     after_release();

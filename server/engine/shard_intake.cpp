@@ -109,19 +109,39 @@ DedupeRing* Shard::ring_of(const std::string& topic) {
     return ring.get();
 }
 
-void Shard::reset(TopicPartition origin, std::function<void()> done) {
-    setup_.strand->post(
-        [self = shared_from_this(), origin = std::move(origin), done = std::move(done)] {
-            const auto found = self->origins_.find(origin);
-            if (!self->closed_ && found != self->origins_.end()) {
-                self->forget_now({origin});
-                self->origins_.erase(found);
-                self->attempts_.forget(origin);
-                auto removed = self->state_ ? self->state_->remove_origin(origin) : Result<void>();
-                if (!removed) self->fail_shard(removed.error());
-            }
-            self->on_loop([done](ShardOwner&) { done(); });
-        });
+void Shard::reset(TopicPartition origin, ResetScope scope, std::function<void()> done) {
+    setup_.strand->post([self = shared_from_this(), origin = std::move(origin), scope,
+                         done = std::move(done)] {
+        if (self->closed_ || self->failed_) return;
+        auto forgotten = self->reset_now(origin, scope);
+        if (!forgotten) return self->fail_shard(forgotten.error());
+        Committed committed;
+        committed.started = self->setup_.runtime.clock().monotonic();
+        committed.durable = [&loop = self->setup_.runtime.loop(), done] { loop.post(done); };
+        self->committed_.push_back(std::move(committed));
+        self->start_sync();
+    });
+}
+
+Result<void> Shard::reset_now(const TopicPartition& origin, ResetScope scope) {
+    forget_now({origin});
+    origins_.erase(origin);
+    attempts_.forget(origin);
+    const bool identities = scope == ResetScope::kPositionAndIdentities;
+    if (identities) rings_.erase(origin.topic);
+    if (state_) {
+        auto done = state_->begin();
+        if (done) done = state_->remove_origin(origin);
+        if (done) done = attempts_.save(*state_);
+        if (done && identities) done = state_->clear_ring(origin.topic);
+        if (done) done = state_->commit();
+        if (!done) return done;
+    }
+    attempts_.saved();
+    // Its other partitions go on with an empty one.
+    if (identities && ring_of(origin.topic) == nullptr)
+        return fail(ErrorCode::kIo, setup_.path + ": the dedupe ring cannot be made anew");
+    return {};
 }
 
 void Shard::arm_timers() {

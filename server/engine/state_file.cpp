@@ -5,42 +5,14 @@
 #include <limits>
 #include <utility>
 
+#include "engine/schema_upgrade.hpp"
 #include "engine/state_schema.hpp"
 
 namespace millrace::engine {
 namespace {
 
-constexpr const char* kMetaTable =
-    "CREATE TABLE IF NOT EXISTS _meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
-
 TopicPartition origin_in(const sqlite::Statement& row) {
     return {std::string(row.text(0)), {static_cast<std::int32_t>(row.integer(1))}};
-}
-
-std::int64_t version_in(sqlite::Database& database) {
-    auto statement = database.prepare("SELECT value FROM _meta WHERE key = 'host_version'");
-    if (!statement) return 0;
-    auto row = statement->step();
-    return row && *row ? statement->integer(0) : 0;
-}
-
-Result<void> upgrade(sqlite::Database& database) {
-    auto done = database.execute(kMetaTable);
-    if (!done) return done;
-    const std::int64_t version = version_in(database);
-    if (version > kStateVersion) {
-        return fail(ErrorCode::kConflict,
-                    fmt::format("{}: written by a newer Millrace (state version {}, this one knows "
-                                "{}); run that one",
-                                database.path(), version, kStateVersion));
-    }
-    for (std::int64_t step = version; step < kStateVersion; ++step) {
-        done = database.execute(fmt::format(
-            "BEGIN; {} INSERT OR REPLACE INTO _meta VALUES('host_version','{}'); COMMIT;",
-            kStateSteps[step], step + 1));
-        if (!done) return done;
-    }
-    return {};
 }
 
 }  // namespace
@@ -49,12 +21,8 @@ StateFile::StateFile(std::unique_ptr<sqlite::Database> database) : database_(std
 
 Result<std::unique_ptr<StateFile>> StateFile::open(const std::string& path,
                                                    const std::string& vfs) {
-    sqlite::OpenOptions options;
-    options.vfs = vfs;
-    auto database = sqlite::Database::open(path, options);
+    auto database = open_state(path, vfs, kStateSteps);
     if (!database) return database.error();
-    auto upgraded = upgrade(**database);
-    if (!upgraded) return upgraded.error();
     std::unique_ptr<StateFile> file(new StateFile(std::move(*database)));
     auto prepared = file->prepare_all();
     if (!prepared) return prepared.error();

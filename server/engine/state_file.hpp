@@ -126,6 +126,8 @@ public:
     // Loads the topic's ring, or makes one; a changed capacity keeps the newest identities.
     [[nodiscard]] Result<std::unique_ptr<DedupeRing>> load_ring(const std::string& topic,
                                                                 std::uint32_t capacity);
+    // Forgets every identity of the topic's.
+    [[nodiscard]] Result<void> clear_ring(const std::string& topic);
     // Writes what was inserted; the caller tells the ring after the COMMIT.
     [[nodiscard]] Result<void> save_ring(const std::string& topic, const DedupeRing& ring);
 

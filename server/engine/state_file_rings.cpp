@@ -84,6 +84,18 @@ Result<std::unique_ptr<DedupeRing>> StateFile::load_ring(const std::string& topi
     return ring;
 }
 
+Result<void> StateFile::clear_ring(const std::string& topic) {
+    for (const char* sql : {"DELETE FROM _ring WHERE ring IN (SELECT id FROM _rings WHERE topic = ?1)",
+                            "UPDATE _rings SET next = 0 WHERE topic = ?1"}) {
+        auto change = statement(sql);
+        if (!change) return change.error();
+        (*change)->bind(1, topic);
+        auto done = (*change)->run();
+        if (!done) return done;
+    }
+    return {};
+}
+
 Result<void> StateFile::save_ring(const std::string& topic, const DedupeRing& ring) {
     const auto written = ring.uncommitted();
     if (written.empty()) return {};

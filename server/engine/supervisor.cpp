@@ -67,6 +67,26 @@ void Supervisor::redrive(const std::string& handler, RedriveRecord record,
     run->redrive(std::move(record), std::move(done));
 }
 
+void Supervisor::replay(const std::string& handler, const ReplayRequest& request,
+                        Callback<Result<std::string>> done) {
+    HandlerRun* run = find(handler);
+    if (run == nullptr) return done(unknown(handler));
+    run->replay(request, std::move(done));
+}
+
+void Supervisor::resume(const std::string& handler, const ResumeRequest& request,
+                        Callback<Result<std::string>> done) {
+    HandlerRun* run = find(handler);
+    if (run == nullptr) return done(unknown(handler));
+    run->resume(request, std::move(done));
+}
+
+void Supervisor::restart(const std::string& handler, Callback<Result<std::string>> done) {
+    HandlerRun* run = find(handler);
+    if (run == nullptr) return done(unknown(handler));
+    run->restart(std::move(done));
+}
+
 std::vector<std::string> Supervisor::unready() const {
     std::vector<std::string> reasons;
     for (const auto& run : runs_) {

@@ -18,6 +18,7 @@
 #include "core/metrics.hpp"
 #include "core/result.hpp"
 #include "core/runtime.hpp"
+#include "engine/admin.hpp"
 #include "engine/handler.hpp"
 #include "engine/inbox.hpp"
 #include "engine/outside.hpp"
@@ -62,7 +63,7 @@ public:
     void stop(milliseconds deadline, std::function<void()> done);
 
     // The answer of GET /v1/handlers, JSON: {"handlers": [{"handler", "plugin", "version", "state"
-    // (starting, running, restarting, stopping, stopped), "reason", "subscription", "topics",
+    // (starting, running, restarting, down, stopping, stopped), "reason", "subscription", "topics",
     // "threads", "shards", "inbox", "queue_records", "queue_bytes", "outbox", "timers", "totals": {"acked",
     // "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time", "class", "message",
     // "topic", "partition", "offset"}, newest first], "questions", "held": [text], "partitions":
@@ -79,6 +80,13 @@ public:
     // there. kNotFound: no such handler; kUnavailable: the shard is not here now; kInvalid: the handler
     // keeps no state or does not read the topic.
     void redrive(const std::string& handler, RedriveRecord record, Callback<Result<void>> done);
+    // Each answers once, with the handler's name, state and the partitions concerned as in `status`.
+    // kNotFound: no such handler or partition; kInvalid, kConflict: not so; kUnavailable: not now.
+    void replay(const std::string& handler, const ReplayRequest& request,
+                Callback<Result<std::string>> done);
+    void resume(const std::string& handler, const ResumeRequest& request,
+                Callback<Result<std::string>> done);
+    void restart(const std::string& handler, Callback<Result<std::string>> done);
     // Why the server is not ready, one line each; empty: ready.
     std::vector<std::string> unready() const;
 

@@ -79,11 +79,13 @@ public:
             http,
             [](std::string_view, std::string_view) -> Result<void> { return {}; },
             directory.path(),
-            "",
+            vfs,
             milliseconds(0)};
         engine::HandlerSetup setup{
             section, model, {{"tasks", "tasks-dlq"}, {"others", "tasks-dlq"}}};
-        supervisor = std::make_unique<engine::Supervisor>(surroundings, "test", std::vector{setup});
+        std::vector setups{setup};
+        setups.insert(setups.end(), others.begin(), others.end());
+        supervisor = std::make_unique<engine::Supervisor>(surroundings, "test", setups);
         supervisor->start();
         runtime.settle();
     }
@@ -137,6 +139,8 @@ public:
     EnvelopeReader reader;
     std::shared_ptr<ModelHandler> model;
     HandlerSection section;
+    std::string vfs;
+    std::vector<engine::HandlerSetup> others;  // handlers beside the model
     std::unique_ptr<engine::Supervisor> supervisor;
 };
 

@@ -44,16 +44,19 @@ public:
     std::set<std::string> refusing;
     // The most bytes of a record's key, value and headers that a topic takes.
     std::map<std::string, std::size_t> max_bytes;
+    // Nothing can be asked of the log; what is being read goes on.
+    bool away = false;
 
     void make_topic(const std::string& name, int partitions) {
         for (int p = 0; p < partitions; ++p) log[{name, {p}}];
         counts_[name] = partitions;
     }
-
     void remove_topic(const std::string& name) {
-        std::erase_if(log, [&](const auto& entry) { return entry.first.topic == name; });
+        std::erase_if(log, [&](const auto& each) { return each.first.topic == name; });
+        std::erase_if(low, [&](const auto& each) { return each.first.topic == name; });
         counts_.erase(name);
     }
+
 
     Offset append(const TopicPartition& origin, StoredRecord record) {
         auto& records = log.at(origin);
@@ -93,7 +96,9 @@ public:
         runtime_.loop().post([done, results] { done(results); });
     }
     void cluster_id(Callback<Result<std::string>> done) override {
-        runtime_.loop().post([done, id = cluster] { done(id); });
+        Result<std::string> id = cluster;
+        if (away) id = fail(ErrorCode::kUnavailable, "the log is away");
+        runtime_.loop().post([done, id] { done(id); });
     }
     void topics(Callback<Result<std::vector<TopicInfo>>> done) override {
         std::vector<TopicInfo> all;
