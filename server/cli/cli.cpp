@@ -20,6 +20,7 @@ struct Parsed {
     PublishOptions publish;
     TailOptions tail;
     QueryOptions query;
+    HandlerCommandOptions command;
     std::string from = "latest";
 };
 
@@ -107,11 +108,55 @@ void add_topic_commands(CLI::App& app, Parsed& parsed, int& code) {
     list->callback([&] { code = list_topics(parsed.remote); });
 }
 
+// One that acts on a running handler.
+CLI::App* add_handler_command(CLI::App& handlers, const char* name, const char* help,
+                              Parsed& parsed) {
+    auto* command = handlers.add_subcommand(name, help);
+    command->add_option("handler", parsed.command.handler, "The handler")->required();
+    add_remote_options(*command, parsed);
+    return command;
+}
+
+void add_partition_options(CLI::App& command, Parsed& parsed) {
+    command.add_option("--topic", parsed.command.topic, "Only this topic's partitions");
+    command.add_option("--partition", parsed.command.partition, "Only this partition")
+        ->check(CLI::NonNegativeNumber);
+}
+
+void add_handler_commands_of_people(CLI::App& handlers, Parsed& parsed, int& code) {
+    const auto run = [&parsed, &code](int (*command)(const HandlerCommandOptions&)) {
+        return [&parsed, &code, command] {
+            parsed.command.remote = parsed.remote;
+            code = command(parsed.command);
+        };
+    };
+    auto* replay = add_handler_command(
+        handlers, "replay", "Process records again: its position goes back", parsed);
+    replay
+        ->add_option("--from", parsed.command.from,
+                     "earliest, an offset (of one partition), or a time (2026-02-10T08:00:00Z)")
+        ->required();
+    add_partition_options(*replay, parsed);
+    replay->callback(run(&replay_handler));
+    auto* resume = add_handler_command(
+        handlers, "resume", "Go on with a handler that is down, or with what is held", parsed);
+    add_partition_options(*resume, parsed);
+    auto* accept =
+        resume->add_flag("--accept", parsed.command.accept, "Take the log as it is and go on");
+    resume->add_flag("--restart", parsed.command.restart, "Read again from the handler's `start`")
+        ->excludes(accept);
+    resume->callback(run(&resume_handler));
+    auto* restart = add_handler_command(handlers, "restart",
+                                        "Stop and start one handler; nothing is lost", parsed);
+    restart->callback(run(&restart_handler));
+}
+
 void add_handler_commands(CLI::App& app, Parsed& parsed, int& code) {
     auto* handlers = app.add_subcommand("handlers", "Handlers")->require_subcommand(1);
     auto* list = handlers->add_subcommand("list", "Each handler with its state, lag and errors");
     add_remote_options(*list, parsed);
     list->callback([&] { code = list_handlers(parsed.remote); });
+    add_handler_commands_of_people(*handlers, parsed, code);
     auto* query_command =
         app.add_subcommand("query", "Ask a handler: millrace query audit events user=7");
     query_command->add_option("handler", parsed.query.handler, "The handler")->required();

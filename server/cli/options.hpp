@@ -43,6 +43,17 @@ struct QueryOptions {
     std::vector<std::string> parameters;  // key=value
 };
 
+// replay, resume or restart of a handler.
+struct HandlerCommandOptions {
+    Remote remote;
+    std::string handler;
+    std::string from;  // replay
+    std::string topic;
+    std::string partition;
+    bool accept = false;  // resume
+    bool restart = false;
+};
+
 // Each blocks until it is done and returns the exit code.
 int serve(const ConfigSource& source);
 int check(const ConfigSource& source, bool json);
@@ -51,5 +62,8 @@ int tail(const TailOptions& options);
 int query(const QueryOptions& options);
 int list_topics(const Remote& remote);
 int list_handlers(const Remote& remote);
+int replay_handler(const HandlerCommandOptions& options);
+int resume_handler(const HandlerCommandOptions& options);
+int restart_handler(const HandlerCommandOptions& options);
 
 }  // namespace millrace::cli

@@ -175,6 +175,20 @@ void Server::query(const std::string& handler, const std::string& question,
     supervisor_.query(handler, question, std::move(parameters), std::move(done));
 }
 
+void Server::replay(const std::string& handler, const engine::ReplayRequest& request,
+                    Callback<Result<std::string>> done) {
+    supervisor_.replay(handler, request, std::move(done));
+}
+
+void Server::resume(const std::string& handler, const engine::ResumeRequest& request,
+                    Callback<Result<std::string>> done) {
+    supervisor_.resume(handler, request, std::move(done));
+}
+
+void Server::restart(const std::string& handler, Callback<Result<std::string>> done) {
+    supervisor_.restart(handler, std::move(done));
+}
+
 std::vector<std::string> Server::unready() const {
     if (stopping_) return {"the server is stopping"};
     if (!open_trouble_.empty()) return {open_trouble_};

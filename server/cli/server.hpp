@@ -31,6 +31,11 @@ private:
     void query(const std::string& handler, const std::string& question,
                std::vector<std::pair<std::string, std::string>> parameters,
                Callback<Result<std::string>> done) override;
+    void replay(const std::string& handler, const engine::ReplayRequest& request,
+                Callback<Result<std::string>> done) override;
+    void resume(const std::string& handler, const engine::ResumeRequest& request,
+                Callback<Result<std::string>> done) override;
+    void restart(const std::string& handler, Callback<Result<std::string>> done) override;
     std::vector<std::string> unready() const override;
 
     std::unique_ptr<Transport> make_transport();

@@ -15,6 +15,7 @@
 #include "core/config/server_config.hpp"
 #include "core/metrics.hpp"
 #include "core/result.hpp"
+#include "engine/admin.hpp"
 #include "events/envelope.hpp"
 #include "events/schemas.hpp"
 #include "gateway/hub.hpp"
@@ -32,6 +33,12 @@ public:
     virtual void query(const std::string& handler, const std::string& question,
                        std::vector<std::pair<std::string, std::string>> parameters,
                        Callback<Result<std::string>> done) = 0;
+    // Commands of people; answered once, with JSON. Errors as engine::Supervisor says.
+    virtual void replay(const std::string& handler, const engine::ReplayRequest& request,
+                        Callback<Result<std::string>> done) = 0;
+    virtual void resume(const std::string& handler, const engine::ResumeRequest& request,
+                        Callback<Result<std::string>> done) = 0;
+    virtual void restart(const std::string& handler, Callback<Result<std::string>> done) = 0;
     // Why the server is not ready, one line each; empty: ready.
     virtual std::vector<std::string> unready() const = 0;
 };

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "gateway/console_assets.hpp"
+#include "gateway/handler_routes.hpp"
 #include "gateway/topic_routes.hpp"
 
 namespace millrace::gateway {
@@ -37,7 +38,7 @@ bool wants_upgrade(const Request& request) {
 
 struct Routes::Route {
     std::string_view method;
-    std::array<std::string_view, 4> pattern;  // segments; "*" is any, "" ends it
+    std::array<std::string_view, 5> pattern;  // segments; "*" is any, "" ends it
     Scope scope;
     RouteKind kind;
     Handler handler;
@@ -66,6 +67,21 @@ std::span<const Routes::Route> Routes::table() {
         {"GET", {"metrics"}, Scope::kAdmin, kExchange, &Routes::metrics},
         {"GET", {"v1", "handlers"}, Scope::kAdmin, kExchange, &Routes::handlers},
         {"GET", {"v1", "handlers", kAny, kAny}, Scope::kAdmin, kExchange, &Routes::question},
+        {"POST",
+         {"v1", "admin", "handlers", kAny, "replay"},
+         Scope::kAdmin,
+         kExchange,
+         &Routes::replay},
+        {"POST",
+         {"v1", "admin", "handlers", kAny, "resume"},
+         Scope::kAdmin,
+         kExchange,
+         &Routes::resume},
+        {"POST",
+         {"v1", "admin", "handlers", kAny, "restart"},
+         Scope::kAdmin,
+         kExchange,
+         &Routes::restart},
         {"GET", {"v1", "topics"}, Scope::kAdmin, kExchange, &Routes::topics},
         {"GET", {"v1", "topics", kAny, "records"}, Scope::kAdmin, kExchange, &Routes::records},
         {"GET", {}, Scope::kPage, kExchange, &Routes::console},
@@ -229,6 +245,18 @@ void Routes::question(Request request, Respond respond) {
             if (!answer) return respond(to_response(problem_of(answer.error(), request)));
             respond(text_response("application/json", std::move(*answer) + "\n"));
         });
+}
+
+void Routes::replay(Request request, Respond respond) {
+    replay_handler(parts_, std::move(request), std::move(respond));
+}
+
+void Routes::resume(Request request, Respond respond) {
+    resume_handler(parts_, std::move(request), std::move(respond));
+}
+
+void Routes::restart(Request request, Respond respond) {
+    restart_handler(parts_, std::move(request), std::move(respond));
 }
 
 void Routes::topics(Request request, Respond respond) {

@@ -52,6 +52,9 @@ private:
     void metrics(Request request, Respond respond);
     void handlers(Request request, Respond respond);
     void question(Request request, Respond respond);
+    void replay(Request request, Respond respond);
+    void resume(Request request, Respond respond);
+    void restart(Request request, Respond respond);
     void topics(Request request, Respond respond);
     void records(Request request, Respond respond);
     void console(Request request, Respond respond);

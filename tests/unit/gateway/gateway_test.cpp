@@ -246,6 +246,43 @@ TEST_F(GatewayTest, handlers_answer_questions_and_unknown_ones_are_404) {
     EXPECT_EQ(admin("/v1/handlers/none/events").status, 404);
 }
 
+TEST_F(GatewayTest, handlers_are_replayed_resumed_and_restarted_by_command) {
+    start();
+    const std::string audit = "/v1/admin/handlers/audit/";
+    EXPECT_EQ(command(audit + "restart").body, "{\"command\":\"restart\"}\n");
+    EXPECT_EQ(command(audit + "replay?from=earliest&topic=t").status, 200);
+    EXPECT_EQ(command(audit + "replay?from=7&topic=t&partition=2").status, 200);
+    EXPECT_EQ(command(audit + "replay?from=2026-02-10T08:00:00Z").status, 200);
+    EXPECT_EQ(command(audit + "resume").status, 200);
+    EXPECT_EQ(command(audit + "resume?decision=accept&partition=1").status, 200);
+    using From = engine::ReplayRequest::From;
+    const auto& replays = handlers.replays;
+    ASSERT_EQ(replays.size(), 3U);
+    EXPECT_EQ(replays[0].from, From::kEarliest);
+    EXPECT_EQ(replays[0].which.topic, "t");
+    EXPECT_EQ(replays[1].offset, Offset{7});
+    EXPECT_EQ(replays[1].which.partition, Partition{2});
+    EXPECT_EQ(replays[2].from, From::kTime);
+    EXPECT_FALSE(handlers.resumes.at(0).decision);
+    EXPECT_EQ(handlers.resumes.at(1).decision, engine::LostDecision::kAccept);
+}
+
+TEST_F(GatewayTest, a_command_that_is_not_understood_does_nothing) {
+    start();
+    const std::string audit = "/v1/admin/handlers/audit/";
+    for (const char* wrong :
+         {"replay", "replay?from=yesterday", "replay?from=-1", "replay?from=1&parttion=0",
+          "replay?from=1&partition=x", "resume?decision=perhaps", "resume?acept", "restart?now"}) {
+        const auto answer = command(audit + wrong);
+        EXPECT_EQ(answer.status, 400) << wrong;
+        EXPECT_THAT(answer.body, HasSubstr("detail")) << wrong;
+    }
+    EXPECT_TRUE(handlers.replays.empty() && handlers.resumes.empty());
+    EXPECT_EQ(command("/v1/admin/handlers/nope/restart").status, 404);
+    EXPECT_EQ(command(audit + "restart", "").status, 401);
+    EXPECT_EQ(ask("POST", audit + "restart", "Content-Length: 0\r\n").status, 404);
+}
+
 TEST_F(GatewayTest, readiness_says_what_is_missing) {
     handlers.reasons = {"audit: restarting"};
     start();

@@ -174,6 +174,27 @@ struct KnownHandlers final : HandlerDirectory {
         done("{\"question\":\"" + question +
              "\",\"parameters\":" + std::to_string(parameters.size()) + "}");
     }
+    void replay(const std::string& handler, const engine::ReplayRequest& request,
+                Callback<Result<std::string>> done) override {
+        replays.push_back(request);
+        command("replay", handler, done);
+    }
+    void resume(const std::string& handler, const engine::ResumeRequest& request,
+                Callback<Result<std::string>> done) override {
+        resumes.push_back(request);
+        command("resume", handler, done);
+    }
+    void restart(const std::string& handler, Callback<Result<std::string>> done) override {
+        command("restart", handler, done);
+    }
+    static void command(const std::string& name, const std::string& handler,
+                        const Callback<Result<std::string>>& done) {
+        if (handler != "audit")
+            return done(fail(ErrorCode::kNotFound, "there is no handler '" + handler + "'"));
+        done("{\"command\":\"" + name + "\"}");
+    }
+    std::vector<engine::ReplayRequest> replays;
+    std::vector<engine::ResumeRequest> resumes;
     std::vector<std::string> unready() const override { return reasons; }
     std::vector<std::string> reasons;
 };
@@ -248,6 +269,13 @@ public:
                  const std::string& headers = "Authorization: Bearer secret\r\n") {
         Client client(admin_port);
         client.send("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n");
+        return client.answer();
+    }
+    Answer command(const std::string& target,
+                   const std::string& headers = "Authorization: Bearer secret\r\n") {
+        Client client(admin_port);
+        client.send("POST " + target + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n" +
+                    headers + "\r\n");
         return client.answer();
     }
     void push(const std::string& user, std::int64_t offset, const std::string& data) {
