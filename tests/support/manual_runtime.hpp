@@ -2,8 +2,9 @@
 // test runs in the same order every time.
 //
 // Tasks of all strands stand in one queue, in the order they were posted. `settle` runs them until
-// none is left; `advance` moves the clock and fires the timers on the way. Destroy what posts
-// before the runtime.
+// none is left; `advance` moves the clock and fires the timers on the way. A pool can be parked: what
+// is posted to its strands does not return until it is let go. Destroy what posts before the
+// runtime.
 #pragma once
 
 #include <algorithm>
@@ -50,14 +51,22 @@ class ManualRuntime final : public Runtime {
         std::deque<Task> tasks;
         std::multimap<std::chrono::nanoseconds, std::pair<std::uint64_t, Task>> timers;
         std::uint64_t next_timer = 0;
+        std::string parked;  // pools whose names end so; empty: none
+        std::deque<Task> parked_tasks;
     };
 
 public:
     ManualRuntime() : queue_(std::make_shared<Queue>()), loop_(*this) {}
 
     Strand& loop() override { return loop_; }
-    std::unique_ptr<WorkerPool> make_pool(const std::string&, std::size_t) override {
-        return std::make_unique<Pool>(*this);
+    std::unique_ptr<WorkerPool> make_pool(const std::string& name, std::size_t) override {
+        return std::make_unique<Pool>(*this, name);
+    }
+    void park(const std::string& pool) { queue_->parked = pool; }
+    void unpark() {
+        queue_->parked.clear();
+        for (auto& task : queue_->parked_tasks) queue_->tasks.push_back(std::move(task));
+        queue_->parked_tasks.clear();
     }
     Clock& clock() override { return clock_; }
     Random& random() override { return random_; }
@@ -97,6 +106,7 @@ public:
     // What a crash leaves: nothing that was posted happens.
     void abandon() {
         queue_->tasks.clear();
+        queue_->parked_tasks.clear();
         queue_->timers.clear();
     }
 
@@ -119,8 +129,13 @@ private:
 
     class ManualStrand final : public Strand {
     public:
-        explicit ManualStrand(ManualRuntime& runtime) : runtime_(runtime) {}
-        void post(Task task) override { runtime_.queue_->tasks.push_back(std::move(task)); }
+        explicit ManualStrand(ManualRuntime& runtime, std::string pool = {})
+            : runtime_(runtime), pool_(std::move(pool)) {}
+        void post(Task task) override {
+            Queue& queue = *runtime_.queue_;
+            const bool parked = !queue.parked.empty() && pool_.ends_with(queue.parked);
+            (parked ? queue.parked_tasks : queue.tasks).push_back(std::move(task));
+        }
         std::unique_ptr<Timer> after(milliseconds delay, Task task) override {
             Queue& queue = *runtime_.queue_;
             const std::uint64_t number = ++queue.next_timer;
@@ -132,17 +147,19 @@ private:
 
     private:
         ManualRuntime& runtime_;
+        std::string pool_;
     };
 
     class Pool final : public WorkerPool {
     public:
-        explicit Pool(ManualRuntime& runtime) : runtime_(runtime) {}
+        Pool(ManualRuntime& runtime, std::string name) : runtime_(runtime), name_(std::move(name)) {}
         std::shared_ptr<Strand> make_strand() override {
-            return std::make_shared<ManualStrand>(runtime_);
+            return std::make_shared<ManualStrand>(runtime_, name_);
         }
 
     private:
         ManualRuntime& runtime_;
+        std::string name_;
     };
 
     std::shared_ptr<Queue> queue_;

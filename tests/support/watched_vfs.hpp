@@ -1,5 +1,5 @@
 // WatchedVfs: the operating system's file system for SQLite, with an eye on what is written and not
-// yet durable, and with syncs that can be made to fail.
+// yet durable, and with calls that can be made to fail.
 //
 // Made once for a program and never removed; one thread at a time.
 #pragma once
@@ -9,6 +9,8 @@
 #include <new>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace millrace::testing {
 
@@ -20,6 +22,16 @@ public:
         static WatchedVfs vfs;
         return vfs;
     }
+
+    // A call that fails with this SQLite code on files with this in their names. Opening with
+    // SQLITE_READONLY opens for reading only, as a file system that is mounted so does.
+    struct Fault {
+        enum class Call { kOpen = 1, kRead, kWrite, kSync } call;
+        std::string file;
+        int code;
+    };
+    std::vector<Fault> faults;
+    int refused = 0;  // calls that failed so
 
     // Files with bytes that a power cut would take.
     std::set<std::string> unsynced;
@@ -51,13 +63,33 @@ private:
             reinterpret_cast<File*>(reinterpret_cast<char*>(file) + instance().real_size_));
     }
 
+    // The code of the fault that is set for the call; SQLITE_OK: none.
+    static int fault(Fault::Call call, const char* name) {
+        if (name == nullptr) return SQLITE_OK;
+        for (const auto& fault : instance().faults) {
+            if (fault.call != call || std::string_view(name).find(fault.file) == std::string::npos)
+                continue;
+            ++instance().refused;
+            return fault.code;
+        }
+        return SQLITE_OK;
+    }
+
     static int open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
                     int* out_flags) {
+        const int refusal = fault(Fault::Call::kOpen, name);
+        if (refusal == SQLITE_READONLY) {
+            flags = (flags & ~(SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)) | SQLITE_OPEN_READONLY;
+        } else if (refusal != SQLITE_OK) {
+            file->pMethods = nullptr;
+            return refusal;
+        }
         const int code = instance().real_open_(vfs, name, file, flags, out_flags);
         if (code != SQLITE_OK || file->pMethods == nullptr) return code;
         File* extra = new (reinterpret_cast<char*>(file) + instance().real_size_) File{};
         extra->real = file->pMethods;
         extra->methods = *file->pMethods;
+        extra->methods.xRead = &WatchedVfs::read;
         extra->methods.xWrite = &WatchedVfs::write;
         extra->methods.xSync = &WatchedVfs::sync;
         extra->name = name == nullptr ? "" : name;
@@ -65,13 +97,23 @@ private:
         return SQLITE_OK;
     }
 
+    static int read(sqlite3_file* file, void* bytes, int count, sqlite3_int64 offset) {
+        const int refusal = fault(Fault::Call::kRead, ours(file).name);
+        if (refusal != SQLITE_OK) return refusal;
+        return ours(file).real->xRead(file, bytes, count, offset);
+    }
+
     static int write(sqlite3_file* file, const void* bytes, int count, sqlite3_int64 offset) {
+        const int refusal = fault(Fault::Call::kWrite, ours(file).name);
+        if (refusal != SQLITE_OK) return refusal;
         instance().unsynced.insert(ours(file).name);
         return ours(file).real->xWrite(file, bytes, count, offset);
     }
 
     static int sync(sqlite3_file* file, int flags) {
         ++instance().syncs;
+        const int refusal = fault(Fault::Call::kSync, ours(file).name);
+        if (refusal != SQLITE_OK) return refusal;
         const std::string& failing = instance().failing;
         const std::string name = ours(file).name;
         if (!failing.empty() && name.find(failing) != std::string::npos) return SQLITE_IOERR_FSYNC;
