@@ -10,13 +10,41 @@
 
 #include "cli/options.hpp"
 #include "cli/server.hpp"
+#include "core/config/units.hpp"
+#include "core/kill_point.hpp"
+#include "core/sqlite/faulty_disk.hpp"
 
 namespace millrace::cli {
+
+namespace {
+
+// For tests of what a crash or a slow disk does; see core/kill_point.hpp, core/sqlite/faulty_disk.hpp.
+void arm_testing_aids() {
+    const char* kill_at = std::getenv("MILLRACE_KILL_AT");
+    const char* sync_delay = std::getenv("MILLRACE_SYNC_DELAY");
+    if (kill_at != nullptr) {
+        auto armed = arm_kill_point(kill_at);
+        if (!armed) throw ErrorException(armed.error());
+    }
+    const auto delay = config::parse_duration(sync_delay == nullptr ? "0ms" : sync_delay);
+    if (!delay) {
+        throw ErrorException(
+            fail(ErrorCode::kInvalid,
+                 fmt::format("MILLRACE_SYNC_DELAY is '{}', expected such as 2ms", sync_delay)));
+    }
+    if (sync_delay != nullptr || kill_point_is_armed("in_commit"))
+        sqlite::install_faulty_disk(*delay);
+    if (kill_at != nullptr || sync_delay != nullptr)
+        log::warn("server", "a testing aid is armed: MILLRACE_KILL_AT or MILLRACE_SYNC_DELAY");
+}
+
+}  // namespace
 
 int serve(const ConfigSource& source) {
     try {
         const Blueprint blueprint(source);
         log::configure(blueprint.config().log.level, blueprint.config().log.format);
+        arm_testing_aids();
         Server server(blueprint);
         return server.run();
     } catch (const ConfigError& error) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/kill_point.hpp"
 #include "engine/handler_run.hpp"
 
 namespace millrace::engine {
@@ -28,6 +29,7 @@ HandlerRun::PartitionState* HandlerRun::find_turn(const TopicPartition& origin,
 void HandlerRun::on_batch(RecordBatchPtr batch) {
     PartitionState* partition = find_partition(batch->origin, batch->epoch);
     if (partition == nullptr || partition->resetting || batch->records.empty()) return;
+    kill_point("after_fetch");
     buffered_records_ += batch->records.size();
     for (const auto& record : batch->records) {
         buffered_bytes_ +=
@@ -273,6 +275,7 @@ void HandlerRun::flush(std::function<void()> done) {
     auto commit = [this, published = take_published(),
                    done = std::move(done)](const Result<void>& saved) {
         flushing_ = false;
+        if (!published.empty()) kill_point("before_offset_commit");
         for (const auto& [origin, offset] : published) {
             if (saved && consumer_ && partitions_.contains(origin))
                 consumer_->commit(origin, offset);

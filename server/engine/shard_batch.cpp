@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/kill_point.hpp"
 #include "engine/backoff.hpp"
 #include "engine/schema_upgrade.hpp"
 #include "engine/shard.hpp"
@@ -70,6 +71,7 @@ void Shard::finish_batch() {
     auto saved = save_batch(counts);
     if (saved && state_) saved = state_->commit();
     if (!saved) return fail_shard(saved.error());
+    kill_point("after_effects_commit");
     for (auto& [topic, ring] : rings_) ring->commit();
     for (const auto& from : std::exchange(new_events_, {})) events_->added(from);
     attempts_.saved();

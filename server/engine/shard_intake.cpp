@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/kill_point.hpp"
 #include "engine/router.hpp"
 #include "engine/shard.hpp"
 
@@ -41,6 +42,7 @@ void Shard::receive(const SubBatch& batch) {
     forgotten_.erase(origin);
     received_sequence_[origin] = batch.sequence;
     touched_.insert(origin);
+    kill_point("after_claim");
     schedule();
 }
 

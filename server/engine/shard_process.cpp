@@ -1,6 +1,7 @@
 // One input of a shard: what its handler makes of it, inside a savepoint of its own.
 #include <fmt/format.h>
 
+#include "core/kill_point.hpp"
 #include "engine/shard.hpp"
 
 namespace millrace::engine {
@@ -90,6 +91,7 @@ Shard::Step Shard::run(Input& input) {
     gauges_.call_started_ns = started.count();
     const Outcome outcome = call_instance(input);
     gauges_.call_started_ns = 0;
+    kill_point("in_handler");
     const CallEffects effects = services_->end_call();
     const auto took = clock.monotonic() - started;
     setup_.metrics.handle_seconds->observe(std::chrono::duration<double>(took).count());

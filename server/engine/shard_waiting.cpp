@@ -2,6 +2,7 @@
 // dead letter.
 #include <fmt/format.h>
 
+#include "core/kill_point.hpp"
 #include "engine/backoff.hpp"
 #include "engine/dead_letter_writer.hpp"
 #include "engine/shard.hpp"
@@ -153,6 +154,7 @@ void Shard::dead_letter_sent(std::uint64_t id, const Result<WrittenLetter>& resu
             });
         return;
     }
+    kill_point("after_dead_letter_write");
     if (input->dead_letter_tries > 0) {
         log::info("engine", "{}: {} goes on, its dead letter is written", setup_.identity.handler,
                   name);
