@@ -101,6 +101,7 @@ private:
         std::shared_ptr<Strand> decoder;
         std::optional<std::size_t> shard;  // its own, when the state is per partition
         PartitionProgress progress;
+        bool reading = false;  // the consumer was told where to begin
         bool started = false;  // the log said where reading began
         bool let_go = false;   // revoked: what still comes of it is dropped, and read again
         std::string held;      // why it is not read
@@ -252,6 +253,9 @@ private:
     std::vector<std::shared_ptr<Shard>> shards_;  // by index; null: closed
     std::unique_ptr<Consumer> consumer_;
     std::map<TopicPartition, PartitionState> partitions_;
+    // State files that are still being closed after their partition was lost, and what waits to open
+    // them again.
+    std::map<TopicPartition, std::function<void()>> closing_;
     std::uint64_t next_sequence_ = 0;
     std::size_t opening_ = 0;
     std::size_t buffered_records_ = 0;

@@ -106,7 +106,8 @@ void HandlerRun::note_beginning(const TopicPartition& origin, PartitionState& pa
 void HandlerRun::on_shard_released(std::size_t, const ShardRelease& released) {
     for (const auto& [origin, report] : released.reports) {
         const auto found = partitions_.find(origin);
-        if (found == partitions_.end()) continue;
+        // What an earlier assignment had under way says nothing of one that has not begun.
+        if (found == partitions_.end() || !found->second.reading) continue;
         found->second.progress.reported(report);
         progressed(origin, found->second);
         check_bounds(origin, found->second);
@@ -237,7 +238,12 @@ void HandlerRun::erase(const std::vector<TopicPartition>& partitions, std::funct
         if (!own || *own >= shards_.size()) continue;
         if (auto shard = std::exchange(shards_[*own], nullptr)) {
             ++*left;
-            shard->close(one);
+            closing_.emplace(origin, nullptr);
+            shard->close([this, origin, one] {
+                const auto reopen = closing_.extract(origin);
+                if (reopen.mapped()) reopen.mapped()();
+                one();
+            });
         }
     }
     one();

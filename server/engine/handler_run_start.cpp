@@ -112,6 +112,12 @@ void HandlerRun::note_partition_counts() {
 }
 
 void HandlerRun::open_partition_shard(const TopicPartition& origin) {
+    if (const auto closing = closing_.find(origin); closing != closing_.end()) {
+        closing->second = [this, origin, turn = partitions_.at(origin).turn] {
+            if (find_turn(origin, turn) != nullptr) open_partition_shard(origin);
+        };
+        return;
+    }
     auto shard = make_shard(fmt::format("{}-{}", origin.topic, origin.partition.value));
     PartitionState& partition = partitions_.at(origin);
     partition.shard = shards_.size() - 1;
@@ -325,6 +331,7 @@ void HandlerRun::start_partition(const TopicPartition& origin, StartPosition fro
     partition.held.clear();
     partition.held_gauge.reset();
     partition.trail = {};
+    partition.reading = true;
     partition.progress = from.kind == StartPosition::Kind::kOffset ? PartitionProgress(from.offset)
                                                                    : PartitionProgress();
     partition.last_published = Offset{-1};

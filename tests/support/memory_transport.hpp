@@ -126,6 +126,11 @@ public:
         for (auto* consumer : std::vector(consumers_)) consumer->rebalance();
     }
 
+    // Takes them away without asking, and gives them back at once: an expired session.
+    void lose() {
+        for (auto* consumer : std::vector(consumers_)) consumer->lose();
+    }
+
 private:
     class MemoryConsumer final : public Consumer {
     public:
@@ -151,10 +156,11 @@ private:
             listener_.on_assigned(epoch_, assigned);
         }
         void rebalance() {
-            std::vector<TopicPartition> mine;
-            for (const auto& [origin, position] : next_) mine.push_back(origin);
-            next_.clear();
-            listener_.on_revoked(epoch_, mine, [this] { assign(); });
+            listener_.on_revoked(epoch_, take_all(), [this] { assign(); });
+        }
+        void lose() {
+            listener_.on_lost(epoch_, take_all());
+            assign();
         }
 
         void start(const TopicPartition& origin, StartPosition from) override {
@@ -217,6 +223,13 @@ private:
         }
 
     private:
+        std::vector<TopicPartition> take_all() {
+            std::vector<TopicPartition> mine;
+            for (const auto& [origin, position] : next_) mine.push_back(origin);
+            next_.clear();
+            return mine;
+        }
+
         MemoryTransport& transport_;
         Subscription subscription_;
         ConsumerListener& listener_;

@@ -474,6 +474,31 @@ TEST_F(Engine, a_record_is_handled_once_wherever_it_is_when_its_partition_is_tak
     EXPECT_EQ(world.committed(0), Offset{12});
 }
 
+void lose_after(EngineWorld& world, int turns) {
+    if (turns == 0) return world.transport.lose();
+    world.runtime.loop().post([&world, turns] { lose_after(world, turns - 1); });
+}
+
+TEST_F(Engine, a_partition_that_is_lost_and_given_back_at_once_goes_on_where_it_was) {
+    for (const auto state : {StateKind::kPerUser, StateKind::kPerPartition}) {
+        world.model->described.state = state;
+        world.section.name = state == StateKind::kPerUser ? "model" : "partitions";
+        world.start();
+        for (int turns = 0; turns < 16; ++turns) {
+            const std::string task = std::to_string(turns);
+            world.send(0, "u", state == StateKind::kPerUser ? task : "again " + task);
+            lose_after(world, turns);
+            world.run();
+            const auto status = boost::json::parse(world.supervisor->status()).at("handlers").at(0);
+            ASSERT_EQ(status.at("state").as_string(), "running") << turns;
+            ASSERT_TRUE(status.at("partitions").at(0).at("held").is_null()) << turns;
+        }
+        const auto& group = world.transport.committed["test." + world.section.name];
+        EXPECT_EQ(group.at({"tasks", {0}}), Offset{state == StateKind::kPerUser ? 16 : 32});
+        world.kill();
+    }
+}
+
 TEST_F(Engine, what_is_let_go_in_a_rebalance_makes_room_again) {
     world.section.max_buffered = 20;
     bool failing = true;
