@@ -220,6 +220,7 @@ void HandlerRun::close_shards(std::function<void()> done) {
     auto one = [this, left, done = std::move(done)] {
         if (--*left > 0) return;
         shards_.clear();
+        unsent_.clear();
         std::vector<TopicPartition> all;
         for (const auto& [origin, partition] : partitions_) all.push_back(origin);
         erase(all, [] {});

@@ -194,6 +194,7 @@ private:
     PartitionState* find_turn(const TopicPartition& origin, std::uint64_t turn);
     void dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts, const Handed& handed);
     void reached_end(const TopicPartition& origin, std::uint64_t turn, Offset end);
+    void take_report(const TopicPartition& origin, const ShardReport& report);
     void note_beginning(const TopicPartition& origin, PartitionState& partition, Offset first);
     void release(std::size_t records, std::size_t bytes);
     void apply_back_pressure();
@@ -253,6 +254,8 @@ private:
     std::vector<std::shared_ptr<Shard>> shards_;  // by index; null: closed
     std::unique_ptr<Consumer> consumer_;
     std::map<TopicPartition, PartitionState> partitions_;
+    // By shard, of records whose outbox events are not confirmed, also where nothing is assigned.
+    std::map<TopicPartition, std::map<std::size_t, Offset>> unsent_;
     // State files that are still being closed after their partition was lost, and what waits to open
     // them again.
     std::map<TopicPartition, std::function<void()>> closing_;

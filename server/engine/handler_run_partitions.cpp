@@ -103,14 +103,23 @@ void HandlerRun::note_beginning(const TopicPartition& origin, PartitionState& pa
     if (traits().broadcast) surroundings_.push.opened(origin, first);
 }
 
-void HandlerRun::on_shard_released(std::size_t, const ShardRelease& released) {
+void HandlerRun::take_report(const TopicPartition& origin, const ShardReport& report) {
+    if (report.lowest_unsent)
+        unsent_[origin][report.shard] = *report.lowest_unsent;
+    else
+        unsent_[origin].erase(report.shard);
+    const auto found = partitions_.find(origin);
+    // What an earlier assignment had under way says nothing of one that has not begun.
+    if (found == partitions_.end() || !found->second.reading) return;
+    found->second.progress.reported(report);
+    progressed(origin, found->second);
+    check_bounds(origin, found->second);
+}
+
+void HandlerRun::on_shard_released(std::size_t shard, const ShardRelease& released) {
+    const bool open = shard < shards_.size() && shards_[shard] != nullptr;
     for (const auto& [origin, report] : released.reports) {
-        const auto found = partitions_.find(origin);
-        // What an earlier assignment had under way says nothing of one that has not begun.
-        if (found == partitions_.end() || !found->second.reading) continue;
-        found->second.progress.reported(report);
-        progressed(origin, found->second);
-        check_bounds(origin, found->second);
+        if (open) take_report(origin, report);
     }
     release(released.records, released.bytes);
 }
@@ -236,6 +245,7 @@ void HandlerRun::erase(const std::vector<TopicPartition>& partitions, std::funct
         partitions_.erase(found);
         count_open_breakers();
         if (!own || *own >= shards_.size()) continue;
+        unsent_.erase(origin);  // its next shard will say
         if (auto shard = std::exchange(shards_[*own], nullptr)) {
             ++*left;
             closing_.emplace(origin, nullptr);

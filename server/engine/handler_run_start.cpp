@@ -336,6 +336,13 @@ void HandlerRun::start_partition(const TopicPartition& origin, StartPosition fro
                                                                    : PartitionProgress();
     partition.last_published = Offset{-1};
     partition.started = false;
+    for (const auto& [shard, unsent] : unsent_[origin]) {
+        ShardReport report;
+        report.shard = shard;
+        report.lowest_unsent = unsent;
+        report.unsent_only = true;
+        partition.progress.reported(report);
+    }
     consumer_->start(origin, from);
     partition.bound.clear();
     if (draining_stopped_)

@@ -59,6 +59,7 @@ public:
     std::vector<Confirmed> take_confirmed();
     bool has_confirmed() const { return !confirmed_.empty(); }
     std::optional<Offset> lowest_unsent(const TopicPartition& origin) const;
+    std::vector<TopicPartition> unsent_origins() const;
     bool idle() const { return !sending_ && to_send_.empty() && last_loaded_ >= durable_; }
     void stop();
 

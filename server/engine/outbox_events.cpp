@@ -43,6 +43,13 @@ std::optional<Offset> EventSender::lowest_unsent(const TopicPartition& origin) c
     return *found->second.begin();
 }
 
+std::vector<TopicPartition> EventSender::unsent_origins() const {
+    std::vector<TopicPartition> origins;
+    for (const auto& [origin, offsets] : unsent_)
+        if (!offsets.empty()) origins.push_back(origin);
+    return origins;
+}
+
 void EventSender::stop() {
     state_ = nullptr;
     retry_.reset();

@@ -19,12 +19,13 @@ void PartitionProgress::reached_end(Offset end) {
 
 void PartitionProgress::reported(const ShardReport& report) {
     Feed& feed = feeds_[report.shard];
+    feed.lowest_unsent = report.lowest_unsent;
+    if (report.unsent_only) return recompute();
     while (!feed.on_the_way.empty() &&
            feed.on_the_way.front().sequence <= report.received_sequence) {
         feed.on_the_way.pop_front();
     }
     feed.lowest_unresolved = report.lowest_unresolved;
-    feed.lowest_unsent = report.lowest_unsent;
     feed.intervals = report.intervals;
     feed.holder = report.holder;
     recompute();

@@ -39,6 +39,7 @@ struct ShardReport {
     std::optional<Offset> lowest_unsent;      // of records whose outbox events are not confirmed
     std::size_t intervals = 0;                // resolved ones above the watermark
     std::shared_ptr<const HeldInput> holder;  // what `lowest_unresolved` waits for; null: its turn
+    bool unsent_only = false;  // it does not know of the rest: nothing was received yet
 };
 
 class PartitionProgress {

@@ -18,6 +18,7 @@ Shard::~Shard() = default;
 void Shard::open(std::function<void(Result<void>)> done) {
     setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
         auto opened = self->open_now();
+        if (opened) self->report_unsent();
         self->on_loop([opened, done](ShardOwner&) { done(opened); });
         if (!opened) return self->close_now();
         self->arm_timers();
@@ -114,6 +115,17 @@ Result<void> Shard::load() {
     if (ready) ready = attempts_.load(*state_);
     if (!ready) return ready;
     return events_->load();
+}
+
+// Before reading begins: what is still to be sent holds back the group's offset.
+void Shard::report_unsent() {
+    if (!events_) return;
+    ShardRelease release;
+    for (const auto& origin : events_->unsent_origins())
+        release.reports.emplace_back(origin, report_of(origin));
+    on_loop([index = setup_.index, release = std::move(release)](ShardOwner& owner) {
+        owner.on_shard_released(index, release);
+    });
 }
 
 Result<void> Shard::renew_instance() {

@@ -227,6 +227,7 @@ private:
     std::string_view lane_of_record(const DecodedEvent& event, std::string_view partition) const;
     ShardRelease make_release();
     ShardReport report_of(const TopicPartition& origin);
+    void report_unsent();
     void replay_batch();
     void pause(const Error& why);
     Error disk_error() const;
@@ -308,7 +309,7 @@ private:
     std::map<TopicPartition, std::uint64_t> received_sequence_;
     std::map<std::string, std::unique_ptr<DedupeRing>> rings_;
     std::set<TopicPartition> touched_;
-    std::set<TopicPartition> forgotten_;  // their open offsets are not known: nothing is reported
+    std::set<TopicPartition> forgotten_;  // their open offsets are not known, nor reported
     std::size_t dropped_records_ = 0;
     std::size_t dropped_bytes_ = 0;
 

@@ -180,7 +180,6 @@ Result<void> Shard::count_outbox() {
 ShardRelease Shard::make_release() {
     ShardRelease release;
     for (const auto& origin : std::exchange(touched_, {})) {
-        if (forgotten_.contains(origin)) continue;
         release.reports.emplace_back(origin, report_of(origin));
     }
     release.records = std::exchange(dropped_records_, 0);
@@ -198,12 +197,14 @@ ShardRelease Shard::make_release() {
 }
 
 ShardReport Shard::report_of(const TopicPartition& origin) {
-    const OffsetTracker& tracker = origin_state(origin).tracker;
     ShardReport report;
     report.shard = setup_.index;
+    if (events_) report.lowest_unsent = events_->lowest_unsent(origin);
+    report.unsent_only = forgotten_.contains(origin) || !received_sequence_.contains(origin);
+    if (report.unsent_only) return report;
+    const OffsetTracker& tracker = origin_state(origin).tracker;
     report.received_sequence = received_sequence_[origin];
     report.lowest_unresolved = tracker.lowest_unresolved();
-    if (events_) report.lowest_unsent = events_->lowest_unsent(origin);
     report.intervals = tracker.interval_count();
     if (report.lowest_unresolved) report.holder = holder_of(origin, *report.lowest_unresolved);
     return report;

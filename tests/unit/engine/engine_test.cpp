@@ -225,6 +225,38 @@ TEST_F(Engine, a_published_event_goes_out_once_confirmed_with_the_same_id_after_
     EXPECT_EQ(world.transport.all_of("out").size(), 1U);
 }
 
+TEST_F(Engine, an_unconfirmed_event_holds_the_group_offset_also_after_a_restart) {
+    world.model->on_message = [](ShardServices& services, const MessageInput& input) {
+        if (task_of(input) == "tell" && !services.publish({"out", "k", R"({"n":1})"}))
+            return dead_letter("not published");
+        return ModelHandler::insert(services, input);
+    };
+    for (const auto state : {StateKind::kPerUser, StateKind::kPerPartition}) {
+        world.model->described.state = state;
+        world.section.name = state == StateKind::kPerUser ? "users" : "partitions";
+        const auto committed = [&] {
+            world.runtime.advance(milliseconds(200));
+            return world.transport.committed["test." + world.section.name][{"tasks", {0}}];
+        };
+        world.transport.unavailable.insert("out");
+        world.send(0, "a", "tell");
+        for (int times = 0; times < 3; ++times) {
+            world.start();
+            world.send(0, "b", "quiet");
+            world.run();
+            EXPECT_EQ(committed(), Offset{0});
+            world.kill();
+        }
+        world.start();
+        world.transport.lose();
+        EXPECT_EQ(committed(), Offset{0});
+        world.transport.unavailable.clear();
+        world.runtime.advance(milliseconds(60'000));
+        EXPECT_EQ(committed(), Offset{static_cast<std::int64_t>(world.transport.log[{"tasks", {0}}].size())});
+        world.kill();
+    }
+}
+
 TEST_F(Engine, an_event_its_topic_refuses_for_good_becomes_a_dead_letter) {
     world.model->on_message = [](ShardServices& services, const MessageInput&) {
         (void)services.publish({"out", "k", R"({"n":1})"});
