@@ -38,7 +38,8 @@ Server::Server(const Blueprint& blueprint)
                        return blueprint.check_event(topic, event);
                    },
                    config_.server.data_dir, "", config_.gateway.resume_age,
-                   config_.kafka.drain_timeout * 3 / 4},
+                   config_.kafka.drain_timeout * 3 / 4,
+                   config_.cluster == ClusterKind::kAcceptUnmovedState},
                   config_.kafka.group_prefix, blueprint.handlers()),
       admin_token_(data_.admin_token(config_.server.admin_token)),
       signals_(runtime_.context(), SIGTERM, SIGINT, SIGHUP) {

@@ -176,6 +176,7 @@ void HandlerRun::subscribe() {
     subscription.group = group_;
     subscription.topics = section().topics;
     subscription.broadcast = traits().broadcast;
+    subscription.exclusive = stateful() && !surroundings_.accept_unmoved_state;
     auto consumer = surroundings_.transport.subscribe(subscription, *this);
     if (!consumer) return fail_run(consumer.error());
     consumer_ = std::move(*consumer);

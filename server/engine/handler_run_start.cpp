@@ -171,6 +171,9 @@ void HandlerRun::begin_partition(const TopicPartition& origin) {
     if (auto lost = contradiction(origin, stored != positions_.end()))
         return lost_position(origin, *lost);
     if (partition.saved.cluster.empty()) partition.saved.cluster = survey_.cluster;
+    // Another process has come further, with a state of its own.
+    if (surroundings_.accept_unmoved_state && committed && *committed > partition.saved.position)
+        return start_partition(origin, {StartPosition::Kind::kOffset, *committed, {}});
     if (stored == positions_.end()) return start_partition(origin, first_start(origin));
     if (!committed || *committed < partition.saved.position) {
         log::info("engine",
@@ -190,7 +193,8 @@ std::optional<LostPosition> HandlerRun::contradiction(const TopicPartition& orig
     if (has_position) lost = check_cluster(partition.saved, survey_);
     if (!lost && has_position)
         lost = check_partition_count(origin.topic, topics_, survey_, partition.saved.position);
-    if (!lost) lost = check_group(partition.committed, partition.saved, group_, directory());
+    if (!lost && !surroundings_.accept_unmoved_state)
+        lost = check_group(partition.committed, partition.saved, group_, directory());
     return lost;
 }
 

@@ -152,8 +152,12 @@ std::vector<std::string> HandlerRun::unready() const {
     for (const auto& [what, reason] : held_) {
         if (what.second == "disk") reasons.push_back(fmt::format("handler {}: {}", name(), reason));
     }
-    if (partitions_.empty())
-        reasons.push_back(fmt::format("handler {} has no partitions assigned", name()));
+    if (partitions_.empty()) {
+        const std::string waits_for = consumer_ ? consumer_->waits_for() : "";
+        reasons.push_back(waits_for.empty()
+                              ? fmt::format("handler {} has no partitions assigned", name())
+                              : fmt::format("handler {} {}", name(), waits_for));
+    }
     const auto now = surroundings_.runtime.clock().monotonic();
     for (const auto& [origin, partition] : partitions_) {
         if (!partition.held.empty()) {
@@ -249,7 +253,8 @@ boost::json::object HandlerRun::status() const {
                                {"plugin", traits().plugin},
                                {"version", traits().version},
                                {"state", to_string(state_)},
-                               {"reason", reason_},
+                               {"reason", reason_.empty() && consumer_ ? consumer_->waits_for()
+                                                                       : reason_},
                                {"subscription", traits().broadcast ? "broadcast" : "group"},
                                {"threads", threads_},
                                {"queue_records", buffered_records_},

@@ -42,6 +42,7 @@ struct Surroundings {
         0};  // how far back broadcast handlers begin: gateway.resume.age
     // When partitions are taken away: how long their work may take to end. Below what the transport waits.
     milliseconds revoke_timeout{15'000};
+    bool accept_unmoved_state = false;  // `cluster`: partitions come from servers whose state does not
 };
 
 struct HandlerSetup {

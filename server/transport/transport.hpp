@@ -61,6 +61,8 @@ struct Subscription {
     std::string group;               // also the prefix of the member's static id
     std::vector<std::string> topics;
     bool broadcast = false;          // every partition, no group, nothing committed; on_assigned comes once per discovery
+    // Joins only when no other installation is in the group: its state is not here.
+    bool exclusive = false;
     std::size_t max_batch_records = 500;
     std::size_t max_batch_bytes = 1 << 20;
 };
@@ -79,6 +81,8 @@ public:
     // What the group has acknowledged last, and the log's ends as of about a second ago; nullopt until known.
     virtual std::optional<Offset> committed(const TopicPartition& origin) const = 0;
     virtual std::optional<Watermarks> watermarks(const TopicPartition& origin) const = 0;
+    // Why nothing is assigned, where it waits for something outside; else empty.
+    virtual std::string waits_for() const { return {}; }
     // Sends what is still uncommitted, leaves the group, calls back. No other callback comes after that.
     virtual void close(std::function<void()> done) = 0;
 };

@@ -81,6 +81,7 @@ public:
             directory.path(),
             vfs,
             milliseconds(0)};
+        surroundings.accept_unmoved_state = accept_unmoved_state;
         engine::HandlerSetup setup{
             section, model, {{"tasks", "tasks-dlq"}, {"others", "tasks-dlq"}}};
         std::vector setups{setup};
@@ -141,6 +142,7 @@ public:
     HandlerSection section;
     std::string vfs;
     std::vector<engine::HandlerSetup> others;  // handlers beside the model
+    bool accept_unmoved_state = false;
     std::unique_ptr<engine::Supervisor> supervisor;
 };
 

@@ -169,6 +169,9 @@ void read_sections(const Gathered& gathered, ServerConfig& config, Faults& fault
     read_log(root.section("log"), config.log);
     root.choice("transport", config.transport,
                 {{"embedded", TransportKind::kEmbedded}, {"kafka", TransportKind::kKafka}});
+    root.choice("cluster", config.cluster,
+                {{"single", ClusterKind::kSingle},
+                 {"accept_unmoved_state", ClusterKind::kAcceptUnmovedState}});
     read_embedded(root.section("embedded"), config.embedded);
     read_kafka(root.section("kafka"), config.kafka);
     read_topics(root, config);

@@ -157,11 +157,15 @@ struct IngestSection {
 
 enum class TransportKind { kEmbedded = 1, kKafka };
 
+// Several servers in one group: refused, or each with the state of what it happened to process.
+enum class ClusterKind { kSingle = 1, kAcceptUnmovedState };
+
 struct ServerConfig {
     std::string file;
     ServerSection server;
     LogSection log;
     TransportKind transport = TransportKind::kEmbedded;
+    ClusterKind cluster = ClusterKind::kSingle;
     EmbeddedSection embedded;
     KafkaSection kafka;
     std::vector<TopicSection> topics;

@@ -23,11 +23,12 @@ std::string names_of(const std::vector<TopicPartition>& origins) {
 }  // namespace
 
 GroupConsumer::GroupConsumer(const ConsumerContext& context, const Subscription& subscription,
-                             ConsumerListener& listener, ClientPtr fetch_client)
+                             ConsumerListener& listener, ClientPtr fetch_client, int member)
     : FetchingConsumer(context, subscription, listener, std::move(fetch_client)),
       committer_(context.runtime.loop(), [this](const Positions& positions) {
           return membership_ && membership_->commit(positions);
-      }) {}
+      }),
+      member_(member) {}
 
 GroupConsumer::~GroupConsumer() = default;
 
@@ -36,13 +37,22 @@ Result<std::unique_ptr<Consumer>> GroupConsumer::make(const ConsumerContext& con
                                                       ConsumerListener& listener,
                                                       ClientPtr fetch_client, int member) {
     std::unique_ptr<GroupConsumer> consumer(
-        new GroupConsumer(context, subscription, listener, std::move(fetch_client)));
-    auto membership =
-        Membership::join(context.runtime, context.settings.member(subscription.group, member),
-                         subscription.topics, context.reaper, *consumer);
-    if (!membership) return membership.error();
-    consumer->membership_ = std::move(*membership);
+        new GroupConsumer(context, subscription, listener, std::move(fetch_client), member));
+    if (consumer->is_exclusive()) {
+        consumer->join_when_alone();
+    } else if (auto joined = consumer->join(); !joined) {
+        return joined.error();
+    }
     return std::unique_ptr<Consumer>(std::move(consumer));
+}
+
+Result<void> GroupConsumer::join() {
+    auto membership = Membership::join(
+        context().runtime, context().settings.member(subscription().group, member_),
+        subscription().topics, context().reaper, *this);
+    if (!membership) return membership.error();
+    membership_ = std::move(*membership);
+    return {};
 }
 
 void GroupConsumer::on_given(std::vector<TopicPartition> partitions) {
@@ -51,7 +61,9 @@ void GroupConsumer::on_given(std::vector<TopicPartition> partitions) {
     assigned_ = std::move(partitions);
     epoch_ = hold(assigned_);
     announced_ = false;
-    if (!assigned_.empty()) ask_for_committed(epoch_);
+    if (assigned_.empty()) return;
+    if (is_exclusive() && !settled_) return settle_who_stays(epoch_);
+    ask_for_committed(epoch_);
 }
 
 void GroupConsumer::ask_for_committed(Epoch epoch) {
@@ -142,6 +154,11 @@ void GroupConsumer::commit(const TopicPartition& origin, Offset position) {
 void GroupConsumer::leave(std::function<void()> done) {
     deadline_.reset();
     retry_.reset();
+    if (stepping_back_) {
+        on_left_ = std::move(done);
+        return;
+    }
+    if (!membership_) return context().runtime.loop().post(std::move(done));
     committer_.flush([this, alive = alive(), done = std::move(done)]() mutable {
         if (!*alive) return;
         if (revoking_) membership_->release();

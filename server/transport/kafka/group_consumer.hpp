@@ -1,7 +1,8 @@
 // GroupConsumer: a subscription as a member of a consumer group.
 //
 // Assignment: the group's committed offsets are asked for, then the listener starts each partition
-// where its own state says. Revocation: reading stops, the listener drains and commits, at most
+// where its own state says. An exclusive subscription joins
+// only when no other installation is in the group, and says whom it waits for. Revocation: reading stops, the listener drains and commits, at most
 // `kafka.drain_timeout`; then the last commit is waited for and the partitions go. Everything is on
 // the loop thread.
 #pragma once
@@ -12,6 +13,7 @@
 
 #include "transport/kafka/committer.hpp"
 #include "transport/kafka/consumer.hpp"
+#include "transport/kafka/group_members.hpp"
 #include "transport/kafka/membership.hpp"
 
 namespace millrace::kafka {
@@ -29,10 +31,11 @@ public:
     std::optional<Offset> committed(const TopicPartition& origin) const override {
         return committer_.committed(origin);
     }
+    std::string waits_for() const override { return waits_for_; }
 
 private:
     GroupConsumer(const ConsumerContext& context, const Subscription& subscription,
-                  ConsumerListener& listener, ClientPtr fetch_client);
+                  ConsumerListener& listener, ClientPtr fetch_client, int member);
 
     void on_given(std::vector<TopicPartition> partitions) override;
     void on_taken(std::vector<TopicPartition> partitions, bool lost) override;
@@ -43,6 +46,15 @@ private:
     void on_membership_error(rd_kafka_resp_err_t code, const std::string& reason) override;
     void on_membership_failed(const Error& error) override { fail_for_good(error); }
 
+    // Being alone (group_consumer_alone.cpp).
+    bool is_exclusive() const;
+    void look_around(std::function<void(const std::vector<GroupMember>&)> then);
+    void join_when_alone();
+    void settle_who_stays(Epoch epoch);
+    void step_back();
+    void wait_and_look(std::string reason);
+
+    Result<void> join();
     void ask_for_committed(Epoch epoch);
     void announce(Epoch epoch, const Positions& committed);
     void revoke(Epoch epoch, std::vector<TopicPartition> partitions);
@@ -50,7 +62,12 @@ private:
     void leave(std::function<void()> done) override;
 
     Committer committer_;
-    std::unique_ptr<Membership> membership_;
+    const int member_;
+    std::unique_ptr<Membership> membership_;  // null: not joined yet
+    std::string waits_for_;
+    bool settled_ = false;  // it may stay in the group
+    bool stepping_back_ = false;
+    std::function<void()> on_left_;  // closed while it was stepping back
     std::vector<TopicPartition> assigned_;
     Epoch epoch_;
     bool announced_ = false;

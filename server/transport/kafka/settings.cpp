@@ -125,10 +125,14 @@ ConfPtr Settings::consumer(std::string_view group) const {
     return conf;
 }
 
+std::string Settings::instance_id(std::string_view group) const {
+    return installation_id_.empty() ? "" : fmt::format("{}.{}", group, installation_id_);
+}
+
 ConfPtr Settings::member(std::string_view group, int member) const {
     ConfPtr conf = consumer(group);
-    if (installation_id_.empty()) return conf;
-    std::string id = fmt::format("{}.{}", group, installation_id_);
+    std::string id = instance_id(group);
+    if (id.empty()) return conf;
     if (member > 1) id += fmt::format(".{}", member);
     set(conf.get(), "group.instance.id", id);
     return conf;

@@ -25,6 +25,8 @@ public:
     ConfPtr producer() const;
     // Membership only: it fetches nothing. `member` tells apart several members that one process
     // has in a group.
+    // group.instance.id; empty: members are dynamic.
+    std::string instance_id(std::string_view group) const;
     ConfPtr member(std::string_view group, int member) const;
     // Fetches what it is told to, without membership. `partitions` share the prefetch budget.
     ConfPtr fetcher(std::string_view group, std::size_t partitions) const;

@@ -134,9 +134,11 @@ protected:
         EXPECT_TRUE(run_until([&] { return answer.has_value(); }));
         return answer.value_or(std::vector<Result<RecordPosition>>{});
     }
-    std::unique_ptr<Member> join(Transport& transport, const std::string& topic) {
+    std::unique_ptr<Member> join(Transport& transport, const std::string& topic,
+                                 bool exclusive = false) {
         auto member = std::make_unique<Member>();
         Subscription subscription;
+        subscription.exclusive = exclusive;
         subscription.group = "g-" + topic_;
         subscription.topics = {topic};
         auto consumer = transport.subscribe(subscription, member->listener);
@@ -256,6 +258,45 @@ TEST_F(KafkaBroker, a_member_whose_place_was_taken_by_its_own_id_fails_for_good)
     EXPECT_FALSE(second->listener.failure);
     close(*second->consumer);
     close(*first->consumer);
+}
+
+TEST_F(KafkaBroker, another_installation_is_named_and_waited_for) {
+    const KafkaSection hasty =
+        section({{"session.timeout.ms", "1500"}, {"heartbeat.interval.ms", "200"}});
+    Transport& one = make(hasty, "one");
+    Transport& two = make(hasty, "two");
+    ASSERT_TRUE(open(one, {spec(2)}));
+    ASSERT_TRUE(open(two, {spec(2)}));
+    auto first = join(one, topic_, true);
+    ASSERT_TRUE(run_until([&] { return first->listener.assigned.size() == 2; }));
+    EXPECT_EQ(first->consumer->waits_for(), "");
+    auto second = join(two, topic_, true);
+    ASSERT_TRUE(run_until([&] { return !second->consumer->waits_for().empty(); }));
+    EXPECT_NE(second->consumer->waits_for().find("g-" + topic_ + ".one at "), std::string::npos)
+        << second->consumer->waits_for();
+    EXPECT_EQ(first->listener.assignments, 1);
+    close(*first->consumer);
+    ASSERT_TRUE(run_until([&] { return second->listener.assigned.size() == 2; }));
+    EXPECT_EQ(second->consumer->waits_for(), "");
+    close(*second->consumer);
+}
+
+TEST_F(KafkaBroker, of_two_installations_that_join_at_once_one_stays) {
+    const KafkaSection hasty =
+        section({{"session.timeout.ms", "1500"}, {"heartbeat.interval.ms", "200"}});
+    Transport& one = make(hasty, "one");
+    Transport& two = make(hasty, "two");
+    ASSERT_TRUE(open(one, {spec(2)}));
+    ASSERT_TRUE(open(two, {spec(2)}));
+    auto second = join(two, topic_, true);
+    auto first = join(one, topic_, true);
+    const auto settled = [](const Member& stays, const Member& waits) {
+        return stays.listener.assigned.size() == 2 && waits.listener.assigned.empty() &&
+               !waits.consumer->waits_for().empty();
+    };
+    EXPECT_TRUE(run_until([&] { return settled(*first, *second) || settled(*second, *first); }));
+    close(*first->consumer);
+    close(*second->consumer);
 }
 
 TEST_F(KafkaBroker, a_loop_that_stood_still_too_long_loses_its_partitions_and_gets_them_again) {

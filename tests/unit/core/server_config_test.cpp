@@ -111,6 +111,7 @@ TEST_F(ServerConfigFile, the_shipped_file_shows_the_defaults) {
     EXPECT_EQ(config.log.level, defaults.log.level);
     EXPECT_EQ(config.log.format, defaults.log.format);
     EXPECT_EQ(config.transport, defaults.transport);
+    EXPECT_EQ(config.cluster, defaults.cluster);
     EXPECT_EQ(config.embedded.segment_age, defaults.embedded.segment_age);
     EXPECT_EQ(config.embedded.segment_bytes, defaults.embedded.segment_bytes);
     EXPECT_EQ(config.embedded.disk_reserve_bytes, defaults.embedded.disk_reserve_bytes);
@@ -273,6 +274,13 @@ TEST_F(ServerConfigFile, kafka_without_brokers_is_refused) {
     EXPECT_EQ(load(text, {{"transport", "kafka"}, {"kafka.brokers", "127.0.0.1:9092"}}).transport,
               TransportKind::kKafka);
     EXPECT_THAT(fault(text, {{"transport", "kafka"}}), HasSubstr("--set: transport: is kafka"));
+}
+
+TEST_F(ServerConfigFile, several_servers_in_a_group_are_a_choice) {
+    const std::string text = std::string("log: {}") + kTopics;
+    EXPECT_EQ(load(text, {{"cluster", "accept_unmoved_state"}}).cluster,
+              ClusterKind::kAcceptUnmovedState);
+    EXPECT_THAT(fault(text, {{"cluster", "many"}}), HasSubstr("accept_unmoved_state"));
 }
 
 TEST_F(ServerConfigFile, nothing_is_left_open_on_an_address_that_others_reach) {

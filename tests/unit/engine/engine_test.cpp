@@ -176,6 +176,16 @@ TEST_F(Engine, a_group_offset_above_the_state_is_held_with_an_alarm_until_it_is_
     EXPECT_EQ(world.rows(), "a:2;a:3;");
 }
 
+TEST_F(Engine, a_group_offset_above_the_state_is_another_servers_where_state_does_not_move) {
+    world.accept_unmoved_state = true;
+    for (int i = 0; i < 4; ++i) world.send(0, "u", std::to_string(i));
+    world.transport.committed["test.model"][{"tasks", {0}}] = Offset{2};
+    world.start();
+    world.run();
+    EXPECT_EQ(world.rows(), "u:2;u:3;");
+    EXPECT_EQ(world.committed(0), Offset{4});
+}
+
 TEST_F(Engine, a_recreated_topic_is_held_and_read_anew_when_told_to) {
     for (int i = 0; i < 4; ++i) world.send(0, "a", std::to_string(i));
     world.start();
