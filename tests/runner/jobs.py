@@ -12,12 +12,16 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 BROKER = TESTS / "integration" / "kafka" / "broker"
-SUITES = ["floors", "unit", "plugins", "conformance", "asan", "e2e", "ubsan", "tsan"]
+SUITES = ["floors", "unit", "plugins", "conformance", "asan", "e2e", "kill", "ubsan", "tsan"]
 SUITE_OF_PREFIX = {"unit": "unit", "plugin": "plugins", "out": "plugins", "differential": "plugins", "conformance": "conformance",
                    "integration": "conformance"}
 SUITE_OF_KIND = {"integration": "e2e"}
 NOT_TESTS = {"runner", "support"}
 SANITISED = ("unit_core", "unit_events", "unit_transport", "unit_engine", "conformance_embedded")
+ALONE = {"e2e", "kill"}
+# What `full` asks of a suite: more rounds, and the hours that they take.
+FULL_ENVIRONMENT = {"kill": {"MILLRACE_KILL_ROUNDS": "50", "MILLRACE_KILL_EVENTS": "20000", "MILLRACE_CHURN_SECONDS": "90"}}
+FULL_SECONDS = {"kill": 4 * 3600}
 SECONDS = {"gtest": 600, "program": 600, "python": 900}
 # A sanitised program is so much slower, and the machine is shared.
 SLOWER = {"release": 1, "asan": 3, "ubsan": 3, "tsan": 6}
@@ -85,11 +89,11 @@ def requirements_of(file):
 
 def server_files():
     release = ROOT / "build" / "release"
-    return [release / "millrace", *sorted((release / "plugins").glob("*.so")), ROOT / "README.md", ROOT / "config", ROOT / "schemas",
+    return [release / "millrace", *sorted((release / "plugins").glob("*.so")), *sorted((release / "kill").glob("*.so")), ROOT / "README.md", ROOT / "config", ROOT / "schemas",
             ROOT / "script", TESTS / "support", TESTS / "integration"]
 
 
-def from_python():
+def from_python(full):
     jobs = []
     for file in sorted(TESTS.rglob("test_*.py")):
         kind = file.relative_to(TESTS).parts[0]
@@ -99,7 +103,8 @@ def from_python():
         sources = [*server_files(), *([ROOT / "server", ROOT / "plugins"] if suite == "floors" else [])]
         jobs.append(Job(
             suite=suite, name=str(file.relative_to(TESTS).with_suffix("")), kind="python", command=[str(file)],
-            inputs=[TESTS / kind, *sources], seconds=SECONDS["python"], alone=suite == "e2e",
+            inputs=[TESTS / kind, *sources], seconds=FULL_SECONDS.get(suite, SECONDS["python"]) if full else SECONDS["python"], alone=suite in ALONE,
+            environment=FULL_ENVIRONMENT.get(suite, {}) if full else {},
             broker="MILLRACE_TEST_BROKERS" in file.read_text(), requirements=requirements_of(file)))
     return jobs
 
@@ -107,7 +112,7 @@ def from_python():
 def find(asked):
     """The jobs of the suites asked for; of the default tier without any. Ends the program where one does not exist."""
     full = asked == ["full"]
-    jobs = from_ctest("release") + from_python()
+    jobs = from_ctest("release") + from_python(full)
     if full:
         for preset in ("ubsan", "tsan"):
             jobs += [job for job in from_ctest(preset, preset) if not job.broker and job.kind == "gtest"]
