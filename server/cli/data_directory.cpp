@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/replace_file.hpp"
 #include "core/result.hpp"
 #include "events/ids.hpp"
 
@@ -27,20 +28,9 @@ std::string first_line(const std::string& path) {
     return line;
 }
 
-// Whole or not at all: a crash must not leave half an id.
 void write_file(const std::string& path, const std::string& line, int mode) {
-    const std::string temporary = path + ".new";
-    const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-    const std::string text = line + "\n";
-    const bool written =
-        file >= 0 && ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-        ::fsync(file) == 0;
-    const int error = errno;
-    if (file >= 0) ::close(file);
-    if (!written || ::rename(temporary.c_str(), path.c_str()) != 0) {
-        refuse(ErrorCode::kIo,
-               fmt::format("{}: cannot be written: {}", path, std::strerror(error)));
-    }
+    auto written = replace_file(path, line + "\n", mode);
+    if (!written) refuse(written.error().code, written.error().message);
 }
 
 }  // namespace
