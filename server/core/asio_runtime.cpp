@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/alternate_stack.hpp"
+
 namespace millrace {
 namespace {
 
@@ -57,7 +59,10 @@ public:
     AsioWorkerPool(const std::string& name, std::size_t threads)
         : context_(static_cast<int>(threads)), work_(asio::make_work_guard(context_)) {
         for (std::size_t i = 0; i < threads; ++i) {
-            threads_.emplace_back([this] { context_.run(); });
+            threads_.emplace_back([this] {
+                const AlternateStack stack;
+                context_.run();
+            });
             pthread_setname_np(threads_.back().native_handle(), name.substr(0, 15).c_str());
         }
     }
