@@ -31,6 +31,8 @@ const char* to_string(RunState state) {
             return "restarting";
         case RunState::kDown:
             return "down";
+        case RunState::kQuarantined:
+            return "quarantined";
         case RunState::kStopping:
             return "stopping";
         case RunState::kStopped:
@@ -79,6 +81,7 @@ std::string HandlerRun::directory() const { return surroundings_.data_dir + "/ha
 
 void HandlerRun::start() {
     tick();
+    watch();
     begin();
 }
 
@@ -92,6 +95,7 @@ void HandlerRun::set_state(RunState state, std::string reason) {
 }
 
 void HandlerRun::begin() {
+    if (judge_crashes()) return;
     set_state(RunState::kStarting, "");
     if (!stateful()) return open_shards(traits().broadcast ? 1 : section().shards);
     files_->post([this] {
@@ -138,7 +142,7 @@ void HandlerRun::open_shards(int count) {
         shard->open([this](const Result<void>& opened) {
             --opening_;
             if (state_ != RunState::kStarting) return;
-            if (!opened) return fail_run(opened.error());
+            if (!opened) return fail_shard(opened.error());
             if (opening_ == 0) subscribe();
         });
     }
@@ -166,7 +170,9 @@ std::shared_ptr<Shard> HandlerRun::make_shard(const std::string& shard_name) {
                      surroundings_.check_event,
                      pool_->make_strand(),
                      in_flight_,
-                     *this};
+                     *this,
+                     surroundings_.crashes,
+                     condemned_inputs(crashes_, section().crash_limit)};
     shards_.push_back(std::make_shared<Shard>(std::move(setup)));
     return shards_.back();
 }
@@ -230,6 +236,7 @@ void HandlerRun::close_shards(std::function<void()> done) {
         unsaved_.clear();
         unsaved_topics_.clear();
         buffered_records_ = buffered_bytes_ = 0;
+        overdue_.clear();
         draining_stopped_ = false;
         files_->post([this, done] {
             positions_file_.reset();
@@ -246,6 +253,10 @@ void HandlerRun::close_shards(std::function<void()> done) {
 
 void HandlerRun::restart_later() {
     if (state_ != RunState::kRestarting) return;
+    if (own_failures_ >= section().quarantine_after) {
+        return quarantine(fmt::format("it failed {} times in a row (quarantine_after), last: {}",
+                                      own_failures_, reason_));
+    }
     const auto delay = backoff(kOutsideRetry, ++failures_, surroundings_.runtime.random());
     restart_timer_ = surroundings_.runtime.loop().after(delay, [this] {
         restart_timer_.reset();
@@ -255,7 +266,7 @@ void HandlerRun::restart_later() {
 
 void HandlerRun::on_failed(const Error& error) { fail_run(error); }
 
-void HandlerRun::on_shard_failed(std::size_t, const Error& error) { fail_run(error); }
+void HandlerRun::on_shard_failed(std::size_t, const Error& error) { fail_shard(error); }
 
 void HandlerRun::stop(milliseconds deadline, std::function<void()> done) {
     restart_timer_.reset();
@@ -280,10 +291,10 @@ void HandlerRun::stop(milliseconds deadline, std::function<void()> done) {
     auto one = [left, once] {
         if (--*left == 0) once();
     };
-    for (const auto& shard : shards_) {
-        if (!shard) continue;
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        if (!shards_[i] || (gave_up_ && overdue_.contains(i))) continue;
         ++*left;
-        shard->drain({}, one);
+        shards_[i]->drain({}, one);
     }
     one();
 }
@@ -291,13 +302,15 @@ void HandlerRun::stop(milliseconds deadline, std::function<void()> done) {
 void HandlerRun::drained(std::function<void()> done) {
     flush_timer_.reset();
     tick_timer_.reset();
-    auto closed = [this, done = std::move(done)] {
+    watch_timer_.reset();
+    auto closed = [this, done] {
         close_shards([this, done] {
             set_state(RunState::kStopped, "");
             done();
         });
     };
-    flush([this, closed] {
+    flush([this, closed, done] {
+        if (gave_up_) return done();  // its shards will never close
         if (!consumer_) return closed();
         consumer_->close([this, closed] {
             surroundings_.runtime.loop().post([this] { consumer_.reset(); });

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdint>
 #include <deque>
@@ -40,6 +41,7 @@ enum class RunState {
     kRunning,
     kRestarting,
     kDown,  // until it is started again by command
+    kQuarantined,  // likewise: it crashed the process, or keeps failing
     kStopping,
     kStopped,
 };
@@ -131,6 +133,13 @@ private:
         Fingerprint last;
     };
     using Turns = std::map<TopicPartition, std::uint64_t>;
+    // A shard's call that is over its time.
+    struct OverdueCall {
+        std::string shard;
+        CallSlot::Running call;
+        Timestamp since;
+        std::string text;
+    };
     struct Question;
     struct Replay;
 
@@ -216,6 +225,19 @@ private:
     void redrive_decoded(const DecodedBatchPtr& decoded, RedriveRecord record,
                          Callback<Result<void>> done);
 
+    // Calls that do not return (handler_run_watch.cpp).
+    void watch();
+    void watch_shard(std::size_t index, const std::shared_ptr<Shard>& shard);
+    void check_stuck();
+
+    // Crashes and quarantine (handler_run_quarantine.cpp).
+    void release_quarantine(const CommandAnswerPtr& answer);
+    void forget_crashes(const TopicPartition& origin);
+    bool judge_crashes();
+    void fail_shard(const Error& error);
+    void quarantine(std::string reason);
+    void save_crashes(std::function<void()> done);
+
     // What people see (handler_run_status.cpp).
     void tick();
     void note_health();
@@ -227,6 +249,7 @@ private:
     std::string waits_for(const PartitionState& partition) const;
     boost::json::object partition_status(const TopicPartition& origin,
                                          const PartitionState& partition) const;
+    boost::json::array stuck_status() const;
     void answered(const std::shared_ptr<Question>& question);
     void merge(const std::shared_ptr<Question>& question);
 
@@ -245,6 +268,10 @@ private:
     std::string disk_trouble_;  // until something was durable again
     std::uint32_t failures_ = 0;
     std::chrono::nanoseconds running_since_{0};
+    std::uint32_t own_failures_ = 0;  // in a row, neither the disk nor the transport to blame
+    HandlerCrashes crashes_;
+    std::map<std::size_t, OverdueCall> overdue_;  // by shard
+    bool gave_up_ = false;
     std::unique_ptr<PositionFile> positions_file_;
     SavedPositions positions_;
     SavedTopics topics_;
@@ -274,6 +301,7 @@ private:
     std::unique_ptr<Timer> flush_timer_;
     std::unique_ptr<Timer> restart_timer_;
     std::unique_ptr<Timer> tick_timer_;
+    std::unique_ptr<Timer> watch_timer_;
     std::unique_ptr<Timer> deadline_;
     std::unique_ptr<Timer> revoke_deadline_;
 

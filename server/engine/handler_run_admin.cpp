@@ -62,6 +62,7 @@ std::string HandlerRun::describe_partitions(const std::vector<TopicPartition>& c
 
 void HandlerRun::resume(const ResumeRequest& request, CommandAnswer::Done done) {
     const auto answer = owe(std::move(done));
+    if (state_ == RunState::kQuarantined) return release_quarantine(answer);
     if (is_down()) return start_again(answer);
     auto chosen = choose(request.which);
     if (!chosen) return answer->tell(chosen.error());
@@ -106,6 +107,12 @@ void HandlerRun::look_again(const TopicPartition& origin) {
 void HandlerRun::restart(CommandAnswer::Done done) {
     const auto answer = owe(std::move(done));
     if (is_down()) return start_again(answer);
+    if (state_ == RunState::kQuarantined) {
+        return answer->tell(fail(ErrorCode::kConflict,
+                                 fmt::format("handler {} is quarantined: {}. `millrace handlers "
+                                             "resume {}` lets it go",
+                                             name(), reason_, name())));
+    }
     if (state_ != RunState::kRunning) {
         return answer->tell(fail(ErrorCode::kUnavailable, fmt::format("handler {} is {}; ask again",
                                                                       name(), to_string(state_))));
@@ -114,15 +121,14 @@ void HandlerRun::restart(CommandAnswer::Done done) {
     waiting_for_start_.push_back(answer);
     flush([this] {
         if (state_ != RunState::kRunning) return;
-        failures_ = 0;
+        failures_ = own_failures_ = 0;
         take_down("restarted by command", [this] {
             if (state_ == RunState::kRestarting) begin();
         });
     });
 }
 
-// Down until somebody says otherwise, or until its backoff has passed. What quarantines a handler
-// adds its state here.
+// Down until somebody says otherwise, or until its backoff has passed.
 bool HandlerRun::is_down() const {
     return state_ == RunState::kDown || (state_ == RunState::kRestarting && restart_timer_);
 }
@@ -130,7 +136,7 @@ bool HandlerRun::is_down() const {
 void HandlerRun::start_again(const CommandAnswerPtr& answer) {
     restart_timer_.reset();
     waiting_for_start_.push_back(answer);
-    failures_ = 0;
+    failures_ = own_failures_ = 0;
     begin();
 }
 

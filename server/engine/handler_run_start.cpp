@@ -123,7 +123,7 @@ void HandlerRun::open_partition_shard(const TopicPartition& origin) {
     partition.shard = shards_.size() - 1;
     shard->open([this, origin, turn = partition.turn](const Result<void>& opened) {
         if (state_ != RunState::kRunning) return;
-        if (!opened) return fail_run(opened.error());
+        if (!opened) return fail_shard(opened.error());
         if (find_turn(origin, turn) != nullptr) begin_partition(origin);
     });
 }
@@ -297,6 +297,7 @@ void HandlerRun::reset_shards(const TopicPartition& origin, ResetScope scope,
     if (partition.breaker.is_open()) close_breaker(origin, partition);
     partition.turn = ++turns_;
     partition.resetting = true;
+    forget_crashes(origin);
     auto left = std::make_shared<std::size_t>(shards_.size());
     for (const auto& shard : shards_) {
         auto one = [this, left, origin, turn = partition.turn, done] {

@@ -38,7 +38,6 @@ void HandlerRun::tick() {
     std::int64_t oldest = 0;
     for (const auto& shard : shards_) {
         if (!shard) continue;
-        shard->watch();
         const ShardGauges& gauges = shard->gauges();
         outbox += gauges.outbox;
         timers += gauges.timers;
@@ -62,7 +61,7 @@ void HandlerRun::tick() {
 void HandlerRun::note_health() {
     if (state_ != RunState::kRunning) return;
     if (surroundings_.runtime.clock().monotonic() - running_since_ > kOutsideRetry.maximum)
-        failures_ = 0;
+        failures_ = own_failures_ = 0;
     const bool idle = std::ranges::all_of(partitions_, [this](const auto& each) {
         return each.second.started && lag_of(each.first, each.second) == 0;
     });
@@ -158,6 +157,8 @@ std::vector<std::string> HandlerRun::unready() const {
                               ? fmt::format("handler {} has no partitions assigned", name())
                               : fmt::format("handler {} {}", name(), waits_for));
     }
+    for (const auto& [index, call] : overdue_)
+        reasons.push_back(fmt::format("handler {}: {}", name(), call.text));
     const auto now = surroundings_.runtime.clock().monotonic();
     for (const auto& [origin, partition] : partitions_) {
         if (!partition.held.empty()) {
@@ -208,8 +209,9 @@ void HandlerRun::on_held(std::size_t shard, const std::string& what, const std::
     }
     held_[key] = reason;
     if (what == "disk") apply_back_pressure();
-    const std::string kind =
-        what == "outbox" || what == "calls" || what == "disk" ? what : "dead-letter";
+    const std::string kind = what == "outbox" || what == "calls" || what == "call" || what == "disk"
+                                 ? what
+                                 : "dead-letter";
     auto& gauge = held_gauges_[key];
     gauge = surroundings_.metrics.gauge(
         "millrace_held", "1 while something is held, with the reason",
@@ -246,6 +248,22 @@ boost::json::object HandlerRun::partition_status(const TopicPartition& origin,
                             {"since", format_time(holder->since)}};
     }
     return row;
+}
+
+boost::json::array HandlerRun::stuck_status() const {
+    boost::json::array stuck;
+    for (const auto& [index, overdue] : overdue_) {
+        const CallPlace& place = overdue.call.place;
+        const bool record = place.kind == CallKind::kRecord;
+        stuck.push_back(
+            {{"shard", overdue.shard},
+             {"call", to_string(place)},
+             {"topic", record ? boost::json::value(place.name) : nullptr},
+             {"partition", record ? boost::json::value(place.partition.value) : nullptr},
+             {"offset", record ? boost::json::value(place.offset.value) : nullptr},
+             {"since", format_time(overdue.since)}});
+    }
+    return stuck;
 }
 
 boost::json::object HandlerRun::status() const {
@@ -294,6 +312,7 @@ boost::json::object HandlerRun::status() const {
     boost::json::array held;
     for (const auto& [what, reason] : held_) held.push_back(boost::json::value(reason));
     status["held"] = std::move(held);
+    status["stuck"] = stuck_status();
     boost::json::array partitions;
     for (const auto& [origin, partition] : partitions_)
         partitions.push_back(partition_status(origin, partition));
@@ -325,8 +344,15 @@ void HandlerRun::query(const std::string& question,
     }
     auto asked = std::make_shared<Question>(
         Question{question, std::move(parameters), std::move(done), 1, {}});
-    for (const auto& shard : shards_) {
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        const auto& shard = shards_[i];
         if (!shard) continue;
+        if (overdue_.contains(i)) {
+            asked->answers.emplace_back(
+                shard->identity().shard,
+                fail(ErrorCode::kUnavailable, "the shard is in a call that does not return"));
+            continue;
+        }
         ++asked->left;
         shard->query(question, asked->parameters,
                      [this, asked, of = shard->identity().shard](Result<std::string> answer) {

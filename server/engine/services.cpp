@@ -72,13 +72,15 @@ Result<void> Services::permit(std::string_view service, bool effect) {
             fmt::format("{}: an earlier statement of this callback took the transaction away",
                         service));
     }
-    if (setup_.clock.monotonic() > context_.deadline) {
-        effects_.refused_late = true;
-        return fail(
-            ErrorCode::kTimeout,
-            fmt::format("{}: the callback is over its time (`timeout` of the handler)", service));
-    }
-    return {};
+    return permit_in_time(service);
+}
+
+Result<void> Services::permit_in_time(std::string_view service) {
+    if (setup_.clock.monotonic() <= context_.deadline) return {};
+    effects_.refused_late = true;
+    return fail(
+        ErrorCode::kTimeout,
+        fmt::format("{}: the callback is over its time (`timeout` of the handler)", service));
 }
 
 Error Services::note(Error error) {
@@ -218,6 +220,8 @@ Result<bool> Services::cancel_timer(std::string_view id) {
 Result<void> Services::push(const PushRequest& request) {
     if (!in_call_ || !has_effects())
         return fail(ErrorCode::kDenied, "push: only while handling an event");
+    auto in_time = permit_in_time("push");
+    if (!in_time) return in_time;
     if (!setup_.may_push) {
         return fail(ErrorCode::kDenied,
                     "push: only a broadcast handler reaches screens directly; publish to their "
@@ -231,6 +235,8 @@ Result<void> Services::push(const PushRequest& request) {
 
 Result<void> Services::origins(const std::function<void(const OriginCounts&)>& each) {
     if (!in_call_) return fail(ErrorCode::kDenied, "origins: only during a callback");
+    auto in_time = permit_in_time("origins");
+    if (!in_time) return in_time;
     for (const auto& [origin, state] : setup_.origins) each(state.counts);
     return {};
 }

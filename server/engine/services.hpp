@@ -83,6 +83,7 @@ public:
 private:
     bool has_effects() const { return context_.input != nullptr; }
     Result<void> permit(std::string_view service, bool effect);
+    Result<void> permit_in_time(std::string_view service);
     Result<sqlite::Statement> take_statement(std::string_view sql);
     void keep_statement(std::string_view sql, sqlite::Statement statement);
     Result<std::int64_t> run(sqlite::Statement& statement,

@@ -11,7 +11,9 @@ namespace millrace::engine {
 Shard::Shard(ShardSetup setup)
     : setup_(std::move(setup)),
       stateful_(!setup_.path.empty()),
-      broadcast_(setup_.factory.traits().broadcast) {}
+      broadcast_(setup_.factory.traits().broadcast),
+      slot_(setup_.crashes != nullptr ? setup_.crashes->open_slot(setup_.identity)
+                                      : std::make_shared<CallSlot>()) {}
 
 Shard::~Shard() = default;
 
@@ -68,7 +70,10 @@ Result<void> Shard::migrate() {
     CallContext context;
     context.trust = sqlite::Trust::kPluginSchema;
     services_->begin_call(std::move(context));
-    done = setup_.factory.migrate(*services_, from);
+    {
+        const CallScope noted = note_call(CallKind::kMigrate);
+        done = setup_.factory.migrate(*services_, from);
+    }
     services_->end_call();
     services_->drop_statements();
     if (done) {
@@ -129,11 +134,17 @@ void Shard::report_unsent() {
 }
 
 Result<void> Shard::renew_instance() {
-    instance_.reset();
+    if (instance_) {
+        const CallScope noted = note_call(CallKind::kStop);
+        instance_.reset();
+    }
     CallContext context;
     context.trust = sqlite::Trust::kPluginRead;
     services_->begin_call(std::move(context));
-    auto made = setup_.factory.create(setup_.identity, *services_);
+    auto made = [this] {
+        const CallScope noted = note_call(CallKind::kCreate);
+        return setup_.factory.create(setup_.identity, *services_);
+    }();
     services_->end_call();
     if (!made) return made.error();
     instance_ = std::move(*made);
@@ -175,7 +186,10 @@ void Shard::close_now() {
     lanes_.for_each([](Input& input) { input.wait.reset(); });
     if (events_) events_->stop();
     if (calls_) calls_->stop();
-    instance_.reset();
+    {
+        const CallScope noted = note_call(CallKind::kStop);
+        instance_.reset();
+    }
     if (services_) {
         services_->drop_statements();
         services_->set_state(nullptr);
@@ -201,9 +215,10 @@ void Shard::query(std::string question, std::vector<std::pair<std::string, std::
             context.deadline =
                 self->setup_.runtime.clock().monotonic() + self->setup_.section.timeout;
             self->services_->begin_call(std::move(context));
-            self->gauges_.call_started_ns = self->setup_.runtime.clock().monotonic().count();
-            answer = self->instance_->on_query(question, parameters);
-            self->gauges_.call_started_ns = 0;
+            {
+                const CallScope noted = self->note_call(CallKind::kQuery, question);
+                answer = self->instance_->on_query(question, parameters);
+            }
             self->services_->end_call();
         }
         self->on_loop([answer, done](ShardOwner&) { done(answer); });

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -27,6 +28,8 @@
 #include "core/runtime.hpp"
 #include "engine/attempts.hpp"
 #include "engine/breaker.hpp"
+#include "engine/call_slot.hpp"
+#include "engine/crash_journal.hpp"
 #include "engine/dead_letter_writer.hpp"
 #include "engine/handler.hpp"
 #include "engine/inbox.hpp"
@@ -61,7 +64,6 @@ struct ShardGauges {
     std::atomic<std::int64_t> timers{0};
     std::atomic<std::int64_t> waiting{0};  // inputs that are held: retry, pending, dead letter
     std::atomic<std::int64_t> inbox{0};
-    std::atomic<std::int64_t> call_started_ns{0};  // 0: the handler is not running
 };
 
 struct ErrorNote {
@@ -111,6 +113,8 @@ struct ShardSetup {
     std::shared_ptr<Strand> strand;
     std::atomic<std::uint32_t>& in_flight;  // pending inputs of all the handler's shards
     ShardOwner& owner;
+    CrashJournal* crashes = nullptr;
+    std::vector<CondemnedInput> condemned;  // what is not run any more: it crashed the process
 };
 
 // What a shard forgets of a partition.
@@ -127,8 +131,8 @@ public:
     // Any thread; callbacks on the loop thread.
     void open(std::function<void(Result<void>)> done);
     void deliver(SubBatch batch);
-    // Lets go of what is not resolved of these partitions. What was decided before is reported, what
-    // follows is not: the shard no longer knows what is open.
+    // Lets go of what is not resolved of these partitions. What was decided before is reported,
+    // what follows is not: the shard no longer knows what is open.
     void forget(std::vector<TopicPartition> origins, std::function<void()> done);
     // Calls back when that is durable; not if it fails, which ends the shard.
     void reset(TopicPartition origin, ResetScope scope, std::function<void()> done);
@@ -147,8 +151,8 @@ public:
     void close(std::function<void()> done);
     void query(std::string question, std::vector<std::pair<std::string, std::string>> parameters,
                std::function<void(Result<std::string>)> done);
-    // Interrupts the SQL of a call that is over its time.
-    void watch();
+    // The call that is over its time, if there is one: its SQL is interrupted. Any thread.
+    std::optional<CallSlot::Running> watch();
     const ShardGauges& gauges() const { return gauges_; }
     const ShardIdentity& identity() const { return setup_.identity; }
 
@@ -250,6 +254,13 @@ private:
     Step disk_failed(Input& input);
     void undo();
 
+    // Calls, written down while they run (shard_calls.cpp).
+    static CallView position_of(const Input& input);
+    [[nodiscard]] CallScope note_call(CallKind kind, std::string_view name = {});
+    Outcome noted_call(Input& input, std::chrono::nanoseconds started);
+    const CondemnedInput* condemned(const Input& input) const;
+    Step refuse(Input& input, const CondemnedInput& condemned);
+
     // What waits (shard_waiting.cpp).
     void fail_input(Input& input, Failure failure, bool transient,
                     std::optional<milliseconds> retry_after);
@@ -283,6 +294,7 @@ private:
     const bool stateful_;
     const bool broadcast_;
     ShardGauges gauges_;
+    std::shared_ptr<CallSlot> slot_;
     std::unique_ptr<StateFile> state_;
     std::unique_ptr<Services> services_;
     std::unique_ptr<HandlerInstance> instance_;

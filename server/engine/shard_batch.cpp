@@ -228,7 +228,11 @@ void Shard::replay_batch() {
     new_events_.clear();
     timers_changed_ = false;
     inbox_done_ = 0;
-    if (instance_->on_rollback(HandlerInstance::RollbackScope::kBatch)) return;
+    const bool rolled_back = [this] {
+        const CallScope noted = note_call(CallKind::kRollback);
+        return instance_->on_rollback(HandlerInstance::RollbackScope::kBatch);
+    }();
+    if (rolled_back) return;
     services_->drop_statements();
     auto renewed = renew_instance();
     if (!renewed) fail_shard(renewed.error());

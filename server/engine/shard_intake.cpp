@@ -129,6 +129,7 @@ Result<void> Shard::reset_now(const TopicPartition& origin, ResetScope scope) {
     forget_now({origin});
     origins_.erase(origin);
     attempts_.forget(origin);
+    std::erase_if(setup_.condemned, [&](const auto& each) { return each.is_of(origin); });
     const bool identities = scope == ResetScope::kPositionAndIdentities;
     if (identities) rings_.erase(origin.topic);
     if (state_) {

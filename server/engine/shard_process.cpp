@@ -74,6 +74,7 @@ Shard::Step Shard::resolve_unhandled(Input& input, Verdict verdict) {
 }
 
 Shard::Step Shard::run(Input& input) {
+    if (const auto* crashed = condemned(input)) return refuse(input, *crashed);
     if (state_) {
         auto begun = state_->savepoint();
         if (!begun) return Step::kDiskFailed;
@@ -88,9 +89,7 @@ Shard::Step Shard::run(Input& input) {
     const auto started = clock.monotonic();
     if (input.state == InputState::kReady && ++input.attempt == 1) input.first_attempt = started;
     services_->begin_call({&input, sqlite::Trust::kPlugin, started + setup_.section.timeout});
-    gauges_.call_started_ns = started.count();
-    const Outcome outcome = call_instance(input);
-    gauges_.call_started_ns = 0;
+    const Outcome outcome = noted_call(input, started);
     kill_point("in_handler");
     const CallEffects effects = services_->end_call();
     const auto took = clock.monotonic() - started;
@@ -207,16 +206,8 @@ void Shard::undo() {
         auto undone = state_->roll_back_to();
         if (!undone) return fail_shard(undone.error());
     }
+    const CallScope noted = note_call(CallKind::kRollback);
     (void)instance_->on_rollback(HandlerInstance::RollbackScope::kInput);
-}
-
-void Shard::watch() {
-    const std::int64_t started = gauges_.call_started_ns;
-    if (started == 0) return;
-    const auto running = setup_.runtime.clock().monotonic() - std::chrono::nanoseconds(started);
-    if (running <= setup_.section.timeout) return;
-    const std::lock_guard lock(interrupt_mutex_);
-    if (interruptible_ != nullptr) interruptible_->interrupt();
 }
 
 }  // namespace millrace::engine

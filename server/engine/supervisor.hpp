@@ -19,6 +19,7 @@
 #include "core/result.hpp"
 #include "core/runtime.hpp"
 #include "engine/admin.hpp"
+#include "engine/crash_journal.hpp"
 #include "engine/handler.hpp"
 #include "engine/inbox.hpp"
 #include "engine/outside.hpp"
@@ -43,6 +44,9 @@ struct Surroundings {
     // When partitions are taken away: how long their work may take to end. Below what the transport waits.
     milliseconds revoke_timeout{15'000};
     bool accept_unmoved_state = false;  // `cluster`: partitions come from servers whose state does not
+    CrashJournal* crashes = nullptr;  // none: crashes leave no trace
+    // All threads of a handler are in calls that do not return: the process must end. Once.
+    std::function<void(const std::string& reason)> give_up = nullptr;
 };
 
 struct HandlerSetup {
@@ -60,18 +64,20 @@ public:
     ~Supervisor();
 
     void start();
-    // Stops intake, drains until the deadline, commits, leaves the groups, closes the files.
+    // Stops intake, drains until the deadline, commits, leaves the groups, closes the files. Does
+    // not wait for a handler that `give_up` told of.
     void stop(milliseconds deadline, std::function<void()> done);
 
     // The answer of GET /v1/handlers, JSON: {"handlers": [{"handler", "plugin", "version", "state"
-    // (starting, running, restarting, down, stopping, stopped), "reason", "subscription", "topics",
-    // "threads", "shards", "inbox", "queue_records", "queue_bytes", "outbox", "timers", "totals": {"acked",
-    // "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time", "class", "message",
-    // "topic", "partition", "offset"}, newest first], "questions", "held": [text], "partitions":
-    // [{"topic", "partition", "position", "committed", "end", "lag_records", "lag_seconds",
-    // "held", "bound" (the limit at which reading stopped), "breaker" (open, closed), "waits_for" (null or
-    // {"what", "key", "reason" (retry, pending, dead-letter, breaker), "attempt", "error",
-    // "since"})}]}]}. Rates are for the reader to take from the totals of two answers.
+    // (starting, running, restarting, down, quarantined, stopping, stopped), "reason",
+    // "subscription", "topics", "threads", "shards", "inbox", "queue_records", "queue_bytes", "outbox", "timers",
+    // "totals": {"acked", "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time",
+    // "class", "message", "topic", "partition", "offset"}, newest first], "questions", "held":
+    // [text], "stuck": [{"shard", "call", "topic", "partition", "offset", "since"}: calls over their
+    // time], "partitions": [{"topic", "partition", "position", "committed", "end", "lag_records",
+    // "lag_seconds", "held", "bound" (the limit at which reading stopped), "breaker" (open, closed),
+    // "waits_for" (null or {"what", "key", "reason" (retry, pending, dead-letter, breaker), "attempt",
+    // "error", "since"})}]}]}. Rates are for the reader to take from the totals of two answers.
     std::string status() const;
     // kNotFound: no such handler or question. The answer is the merged JSON with "shards".
     void query(const std::string& handler, const std::string& question,

@@ -82,6 +82,8 @@ public:
             vfs,
             milliseconds(0)};
         surroundings.accept_unmoved_state = accept_unmoved_state;
+        surroundings.crashes = crashes;
+        surroundings.give_up = [this](const std::string& reason) { gave_up.push_back(reason); };
         engine::HandlerSetup setup{
             section, model, {{"tasks", "tasks-dlq"}, {"others", "tasks-dlq"}}};
         std::vector setups{setup};
@@ -143,6 +145,8 @@ public:
     std::string vfs;
     std::vector<engine::HandlerSetup> others;  // handlers beside the model
     bool accept_unmoved_state = false;
+    engine::CrashJournal* crashes = nullptr;
+    std::vector<std::string> gave_up;
     std::unique_ptr<engine::Supervisor> supervisor;
 };
 

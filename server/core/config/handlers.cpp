@@ -104,6 +104,13 @@ void read_limits(MappingReader& reader, HandlerSection& handler) {
         });
 }
 
+void read_supervision(MappingReader& reader, HandlerSection& handler) {
+    reader.integer("crash_limit", handler.crash_limit, 1, 100);
+    reader.duration("crash_window", handler.crash_window, 1s, 30 * 24h);
+    reader.integer("quarantine_after", handler.quarantine_after, 1, 1'000'000);
+    reader.duration("stuck_exit", handler.stuck_exit, 1ms, 24h);
+}
+
 void read_times(MappingReader& reader, HandlerSection& handler) {
     reader.duration("timeout", handler.timeout, 1ms, 1h);
     reader.duration("pending_timeout", handler.pending_timeout, 1ms, 24h);
@@ -134,6 +141,7 @@ HandlerSection read_handler(const std::string& name, const ConfigNode& node,
     read_retry(reader.section("retry"), handler.retry);
     read_breaker(reader.section("breaker"), handler.breaker);
     read_limits(reader, handler);
+    read_supervision(reader, handler);
     reader.choice("lost_position", handler.lost_position,
                   {{"hold", Lost::kHold}, {"restart", Lost::kRestart}, {"accept", Lost::kAccept}});
     if (const auto options = reader.take("config")) {

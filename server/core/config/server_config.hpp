@@ -128,6 +128,10 @@ struct HandlerSection {
     // What to do where the log no longer has the position, or the state no longer has what the group has: hold the partition with an
     // alarm, restart from `start`, or accept what is there and go on.
     enum class LostPosition { kHold, kRestart, kAccept } lost_position = LostPosition::kHold;
+    std::uint32_t crash_limit = 3;          // crashes at one position: a dead letter; at so many positions: quarantine
+    milliseconds crash_window{3'600'000};   // within which crashes at different positions count together
+    std::uint32_t quarantine_after = 10;    // starts in a row that fail, the disk or the transport not to blame
+    milliseconds stuck_exit{300'000};       // all threads in calls that do not return for so long: the process exits
     std::uint32_t max_outbox = 100'000;  // rows waiting to be sent, per shard; intake pauses above
     milliseconds call_timeout{10'000};   // of one HTTP request of the outbox
     milliseconds call_retry_for{3'600'000};

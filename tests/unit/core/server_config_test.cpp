@@ -85,6 +85,10 @@ void expect_defaults(const HandlerSection& handler) {
     EXPECT_EQ(handler.max_calls, defaults.max_calls);
     EXPECT_EQ(handler.progress_timeout, defaults.progress_timeout);
     EXPECT_EQ(handler.lost_position, defaults.lost_position);
+    EXPECT_EQ(handler.crash_limit, defaults.crash_limit);
+    EXPECT_EQ(handler.crash_window, defaults.crash_window);
+    EXPECT_EQ(handler.quarantine_after, defaults.quarantine_after);
+    EXPECT_EQ(handler.stuck_exit, defaults.stuck_exit);
     EXPECT_EQ(handler.max_outbox, defaults.max_outbox);
     EXPECT_EQ(handler.call_timeout, defaults.call_timeout);
     EXPECT_EQ(handler.call_retry_for, defaults.call_retry_for);
