@@ -13,6 +13,7 @@ namespace millrace::cli {
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
+constexpr int kStuck = 3;  // serve: a handler does not return; to be started again
 
 // Of commands that speak to a running server.
 struct Remote {

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "cli/options.hpp"
 #include "cli/version.hpp"
 #include "engine/backoff.hpp"
 #include "transport/embedded/embedded_transport.hpp"
@@ -33,17 +34,20 @@ Server::Server(const Blueprint& blueprint)
       transport_(make_transport()),
       hub_(runtime_, config_.gateway, metrics_),
       http_(runtime_),
+      crashes_(config_.server.data_dir),
       supervisor_({runtime_, *transport_, metrics_, blueprint.reader(), hub_, http_,
                    [&blueprint](std::string_view topic, std::string_view event) {
                        return blueprint.check_event(topic, event);
                    },
                    config_.server.data_dir, "", config_.gateway.resume_age,
                    config_.kafka.drain_timeout * 3 / 4,
-                   config_.cluster == ClusterKind::kAcceptUnmovedState},
+                   config_.cluster == ClusterKind::kAcceptUnmovedState, &crashes_,
+                   [this](const std::string& reason) { give_up(reason); }},
                   config_.kafka.group_prefix, blueprint.handlers()),
       admin_token_(data_.admin_token(config_.server.admin_token)),
       signals_(runtime_.context(), SIGTERM, SIGINT, SIGHUP) {
     std::signal(SIGPIPE, SIG_IGN);
+    engine::install_crash_signals();
     build_info_->set(1);
     count_plugins();
     gateway_ = std::make_unique<gateway::Gateway>(
@@ -146,23 +150,37 @@ void Server::wait_for_signal() {
     });
 }
 
+// The others drain; then the process ends, without the threads that will not.
+void Server::give_up(const std::string& reason) {
+    if (stopping_) return;
+    log::error("server",
+               "{}. The others drain, then this process ends with code {}, to be started again",
+               reason, kStuck);
+    code_ = kStuck;
+    stop();
+}
+
 void Server::stop() {
     stopping_ = true;
     open_timer_.reset();
-    stop_timer_ = runtime_.loop().after(config_.server.drain_timeout + kStopGrace, [] {
+    stop_timer_ = runtime_.loop().after(config_.server.drain_timeout + kStopGrace, [this] {
         log::error("server",
                    "not stopped in time: a handler does not return. Leaving; what was not "
                    "committed is read again");
-        std::_Exit(1);
+        std::_Exit(code_ == kDone ? kFailed : code_);
     });
     gateway_->stop_accepting();
     supervisor_.stop(config_.server.drain_timeout, [this] {
-        gateway_->close(milliseconds(2'000), [this] { transport_->close([this] { stopped(); }); });
+        gateway_->close(milliseconds(2'000), [this] {
+            if (code_ == kStuck) return stopped();
+            transport_->close([this] { stopped(); });
+        });
     });
 }
 
 void Server::stopped() {
     log::info("server", "stopped");
+    if (code_ == kStuck) std::_Exit(code_);
     runtime_.stop();
 }
 

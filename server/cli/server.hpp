@@ -43,6 +43,7 @@ private:
     void announce(const gateway::Bound& bound) const;
     void open_transport();
     void wait_for_signal();
+    void give_up(const std::string& reason);
     void stop();
     void stopped();
 
@@ -55,6 +56,7 @@ private:
     std::unique_ptr<Transport> transport_;
     gateway::Hub hub_;
     gateway::HttpClient http_;
+    engine::CrashJournalFiles crashes_;
     engine::Supervisor supervisor_;
     std::string admin_token_;
     std::unique_ptr<gateway::Gateway> gateway_;
