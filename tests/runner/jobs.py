@@ -89,7 +89,8 @@ def requirements_of(file):
 
 def server_files():
     release = ROOT / "build" / "release"
-    return [release / "millrace", *sorted((release / "plugins").glob("*.so")), *sorted((release / "kill").glob("*.so")), ROOT / "README.md", ROOT / "config", ROOT / "schemas",
+    modules = [file for folder in ("plugins", "kill", "test_plugins") for file in sorted((release / folder).glob("*.so"))]
+    return [release / "millrace", *modules, ROOT / "README.md", ROOT / "config", ROOT / "schemas",
             ROOT / "script", TESTS / "support", TESTS / "integration"]
 
 
