@@ -29,7 +29,9 @@ public:
                 .description = "Keeps every event in an append-only log that can be searched.",
                 .state = millrace::State::kPerPartition,
                 .state_version = 1,
-                .questions = {"events", "summary"}};
+                .questions = {
+                    {"events", {"user", "task", "type", "from", "to", "text", "limit", "cursor"}},
+                    "summary"}};
     }
 
     static void migrate(millrace::Context& context, std::uint32_t /*from_version*/) {

@@ -12,6 +12,7 @@
 // task, remind_at) is delivered once, whatever the event ids. The webhook is called after the
 // commit, at least once, with an Idempotency-Key; the server retries it. Screens get a `reminder`
 // event on task-updates.
+#include <algorithm>
 #include <millrace/plugin.hpp>
 #include <utility>
 
@@ -32,25 +33,36 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(start, text.find_last_not_of(' ') - start + 1);
 }
 
+// RFC 9110, section 5.6.2.
+bool is_token(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+bool is_header(std::string_view line) {
+    const std::size_t colon = line.find(':');
+    const std::string_view name = trimmed(line.substr(0, colon));
+    return colon != std::string_view::npos && !name.empty() &&
+           std::ranges::all_of(name, is_token) &&
+           line.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+}
+
 Headers read_headers(const std::vector<std::string>& lines) {
     Headers headers;
-    for (const std::string& line : lines) {
+    for (const std::string_view line : lines) {
         const std::size_t colon = line.find(':');
-        const std::string_view name = trimmed(std::string_view(line).substr(0, colon));
-        if (colon == std::string::npos || name.empty() ||
-            line.find_first_of("\r\n") != std::string::npos) {
-            throw std::runtime_error("config.headers: '" + line +
-                                     "' is not of the form 'Name: value'");
-        }
-        headers.emplace_back(name, trimmed(std::string_view(line).substr(colon + 1)));
+        headers.emplace_back(trimmed(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
     }
     return headers;
 }
 
-std::string read_url(const std::string& url) {
-    if (url.empty() || url.starts_with("http://") || url.starts_with("https://")) return url;
-    throw std::runtime_error("config.webhook_url is '" + url +
-                             "', it must begin with http:// or https://");
+// Empty: no webhook.
+bool is_webhook(std::string_view url) {
+    const std::size_t scheme = url.find("://");
+    const bool is_spoken = url.starts_with("http://") || url.starts_with("https://");
+    const auto is_visible = [](char c) { return c > 0x20 && c < 0x7f; };
+    return url.empty() || (is_spoken && url.size() > scheme + 3 && url[scheme + 3] != '/' &&
+                           std::ranges::all_of(url, is_visible));
 }
 
 std::optional<std::int64_t> microseconds_of(const std::optional<Time>& time) {
@@ -118,26 +130,29 @@ Description Notification::describe() {
         .version = "1.0.0",
         .description = "Delivers reminders at their time, to a webhook and to the user's screens.",
         .state_version = 1,
-        .options =
-            {Option::text("webhook_url", "gets a POST for every reminder; empty: none").or_else(""),
-             Option::list("headers", "headers of that request, as 'Name: value'"),
-             Option::text("screens_topic",
-                          "where reminders go for the user's screens; empty: nowhere")
-                 .or_else("task-updates"),
-             Option::duration("late_after",
-                              "a reminder that is read later than this is not sent any more")
-                 .or_else("24h")
-                 .between(1'000, 366.0 * 86'400'000),
-             Option::duration("settle",
-                              "how long a reminder from before the first start waits for a "
-                              "cancellation behind it")
-                 .or_else("2s")
-                 .between(0, 3'600'000),
-             Option::integer("keep_deliveries",
-                             "deliveries, and cancellations, that a shard remembers")
-                 .or_else("10000")
-                 .between(100, 10'000'000)},
-        .questions = {"timers", "deliveries"}};
+        .options = {Option::text("webhook_url", "gets a POST for every reminder; empty: none")
+                        .or_else("")
+                        .must_be(is_webhook, "http://host[:port]/path or https://, without blanks"),
+                    Option::list("headers", "headers of that request, as 'Name: value'")
+                        .must_be(is_header, "the form 'Name: value'")
+                        .secret(),
+                    Option::text("screens_topic",
+                                 "where reminders go for the user's screens; empty: nowhere")
+                        .or_else("task-updates"),
+                    Option::duration("late_after",
+                                     "a reminder that is read later than this is not sent any more")
+                        .or_else("24h")
+                        .between(1'000, 366.0 * 86'400'000),
+                    Option::duration("settle",
+                                     "how long a reminder from before the first start waits for a "
+                                     "cancellation behind it")
+                        .or_else("2s")
+                        .between(0, 3'600'000),
+                    Option::integer("keep_deliveries",
+                                    "deliveries, and cancellations, that a shard remembers")
+                        .or_else("10000")
+                        .between(100, 10'000'000)},
+        .questions = {{"timers", {"user", "limit"}}, {"deliveries", {"user", "limit"}}}};
 }
 
 void Notification::migrate(Context& context, std::uint32_t /*from_version*/) {
@@ -149,7 +164,7 @@ void Notification::migrate(Context& context, std::uint32_t /*from_version*/) {
 
 Notification::Notification(const Setup& setup)
     : Handler(setup),
-      webhook_url_(read_url(setup.options.text_or("webhook_url", ""))),
+      webhook_url_(setup.options.text_or("webhook_url", "")),
       headers_(read_headers(setup.options.list("headers"))),
       screens_topic_(setup.options.text_or("screens_topic", "")),
       late_after_(setup.options.duration("late_after")),

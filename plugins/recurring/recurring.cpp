@@ -125,11 +125,7 @@ private:
     Time last_old_record_{};  // when a record from before the first start last came
 };
 
-Zone configured_zone(const std::string& name) {
-    if (auto zone = Zone::find(name)) return *std::move(zone);
-    throw std::runtime_error("config.timezone is '" + name +
-                             "': not a time zone like Europe/Paris; is tzdata installed?");
-}
+bool is_zone(std::string_view name) { return Zone::find(std::string(name)).has_value(); }
 
 Description Recurring::describe() {
     return {
@@ -139,7 +135,9 @@ Description Recurring::describe() {
         .state_version = 1,
         .options =
             {Option::text("topic", "where the next task is published").or_else("task-events"),
-             Option::text("timezone", "IANA name; for rules that name none").or_else("UTC"),
+             Option::text("timezone", "IANA name; for rules that name none")
+                 .or_else("UTC")
+                 .must_be(is_zone, "an IANA time zone like Europe/Paris (from the package tzdata)"),
              Option::choice(
                  "catch_up", "skip|every",
                  "when a task is completed late: skip what is past, or make every occurrence")
@@ -153,14 +151,15 @@ Description Recurring::describe() {
                              "tasks remembered in a shard that have nothing more to recur")
                  .or_else("100000")
                  .between(1'000, 100'000'000)},
-        .questions = {"preview", "series"}};
+        .questions = {{"preview", {"rule", "interval", "start", "zone", "count"}},
+                      {"series", {"user", "limit"}}}};
 }
 
 Recurring::Recurring(const Setup& setup)
     : Handler(setup),
       topic_(setup.options.text("topic")),
       catch_up_(setup.options.text("catch_up") == "every" ? CatchUp::kEvery : CatchUp::kSkip),
-      zone_(configured_zone(setup.options.text("timezone"))),
+      zone_(Zone::find(setup.options.text("timezone")).value()),
       settle_(setup.options.duration("settle")),
       tasks_(setup.context, setup.options.integer("keep_tasks")) {}
 

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -171,6 +172,8 @@ struct HandlerTraits {
     std::string plugin;               // name and version, for /v1/handlers
     std::string version;
     std::vector<std::string> questions;
+    // By question; one that is not here takes any.
+    std::map<std::string, std::vector<std::string>, std::less<>> parameters = {};
 };
 
 struct ShardIdentity {

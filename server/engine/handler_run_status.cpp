@@ -8,6 +8,7 @@
 
 #include "engine/backoff.hpp"
 #include "engine/handler_run.hpp"
+#include "engine/question.hpp"
 #include "events/time.hpp"
 
 namespace millrace::engine {
@@ -331,13 +332,8 @@ struct HandlerRun::Question {
 void HandlerRun::query(const std::string& question,
                        std::vector<std::pair<std::string, std::string>> parameters,
                        Callback<Result<std::string>> done) {
-    const auto& known = traits().questions;
-    if (std::ranges::find(known, question) == known.end()) {
-        return done(
-            fail(ErrorCode::kNotFound,
-                 fmt::format("handler {} has no question '{}'; it has: {}", name(), question,
-                             known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")))));
-    }
+    if (auto checked = check_question(traits(), name(), question, parameters); !checked)
+        return done(checked.error());
     if (state_ != RunState::kRunning) {
         return done(fail(ErrorCode::kUnavailable,
                          fmt::format("handler {} is {}, ask again", name(), to_string(state_))));

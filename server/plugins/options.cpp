@@ -11,7 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/config/mapping_reader.hpp"
 #include "core/config/suggestion.hpp"
+#include "plugins/host_services.hpp"
 
 namespace millrace::plugins {
 namespace {
@@ -107,7 +109,52 @@ void refuse_unknown(const ConfigNode& config, std::span<const millrace_option> o
     }
 }
 
+// Where a plugin's own check puts what it finds.
+struct Checking {
+    const ConfigNode& config;
+    const std::string& where;
+    Faults faults;
+
+    // The value that is at fault; nullopt: it is the plugin's default, or several are.
+    std::optional<ConfigNode> place(const millrace_option_fault& fault) const {
+        if (config.is_null() || fault.option.data == nullptr) return std::nullopt;
+        const auto option = config.find(to_view(fault.option));
+        if (!option || option->kind() != ConfigNode::Kind::kSequence || fault.item < 0)
+            return option;
+        const auto items = option->items();
+        const auto index = static_cast<std::size_t>(fault.item);
+        return index < items.size() ? items[index] : *option;
+    }
+
+    void add(const millrace_option_fault& fault) {
+        const std::string expected(to_view(fault.expected));
+        const auto node = place(fault);
+        if (node && fault.what.data == nullptr)
+            return faults.attempt([&] { node->refuse(expected); });
+        const std::string what =
+            fmt::format("{}, expected {}",
+                        fault.what.data == nullptr ? "is wrong" : to_view(fault.what), expected);
+        if (node) return faults.attempt([&] { node->error(what); });
+        const std::string option(to_view(fault.option));
+        faults.add(
+            fmt::format("{}.config{}{}: {}", where, option.empty() ? "" : ".", option, what));
+    }
+};
+
 }  // namespace
+
+void check_config(const millrace_plugin_api& api, const ConfigNode& config, const std::string& made,
+                  const std::string& where) {
+    if (api.check == nullptr) return;
+    Checking checking{config, where, {}};
+    api.check(
+        to_abi(made),
+        [](void* context, const millrace_option_fault* fault) {
+            static_cast<Checking*>(context)->add(*fault);
+        },
+        &checking);
+    checking.faults.raise();
+}
 
 std::string make_config(const ConfigNode& config, std::span<const millrace_option> options,
                         const std::string& where) {

@@ -18,6 +18,11 @@ namespace millrace::plugins {
 std::string make_config(const ConfigNode& config, std::span<const millrace_option> options,
                         const std::string& where);
 
+// Asks the plugin itself, if it has a `check`, whether the values of `made` (what make_config made)
+// are good. ConfigError with every fault, one a line.
+void check_config(const millrace_plugin_api& api, const ConfigNode& config, const std::string& made,
+                  const std::string& where);
+
 // What is wrong with an entry of a plugin's own table (its default included); empty: nothing.
 std::string check_option(const millrace_option& option);
 

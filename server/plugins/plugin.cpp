@@ -62,12 +62,34 @@ std::string check_callbacks(const millrace_plugin_api& api) {
     return {};
 }
 
-std::string check_names(const millrace_plugin_api& api) {
+// "user|limit"
+std::vector<std::string> split_names(std::string_view text) {
+    std::vector<std::string> names;
+    while (!text.empty()) {
+        const std::size_t bar = std::min(text.find('|'), text.size());
+        names.emplace_back(text.substr(0, bar));
+        text.remove_prefix(std::min(bar + 1, text.size()));
+    }
+    return names;
+}
+
+std::string check_questions(const millrace_plugin_api& api) {
     if (api.question_count > kMaxNames || (api.question_count > 0 && api.questions == nullptr))
         return "`questions` is not a table";
     for (std::size_t i = 0; i < api.question_count; ++i) {
         if (!is_name(api.questions[i])) return fmt::format("question {} has no proper name", i);
+        const char* given =
+            api.question_parameters == nullptr ? nullptr : api.question_parameters[i];
+        for (const std::string& name : split_names(given == nullptr ? "" : given)) {
+            if (!is_name(name.c_str()))
+                return fmt::format("question '{}' has a parameter without a proper name",
+                                   api.questions[i]);
+        }
     }
+    return {};
+}
+
+std::string check_names(const millrace_plugin_api& api) {
     if (api.option_count > kMaxNames || (api.option_count > 0 && api.options == nullptr))
         return "`options` is not a table";
     std::set<std::string_view> seen;
@@ -81,7 +103,8 @@ std::string check_names(const millrace_plugin_api& api) {
 }
 
 std::string check_table(const millrace_plugin_api& api) {
-    for (const auto check : {check_identity, check_kind, check_callbacks, check_names}) {
+    for (const auto check :
+         {check_identity, check_kind, check_callbacks, check_questions, check_names}) {
         if (std::string fault = check(api); !fault.empty()) return fault;
     }
     return {};
@@ -106,6 +129,10 @@ Plugin::Plugin(const Library& library, const millrace_plugin_api& api)
     traits_.plugin = api.name;
     traits_.version = api.version;
     traits_.questions.assign(api.questions, api.questions + api.question_count);
+    for (std::size_t i = 0; api.question_parameters != nullptr && i < api.question_count; ++i) {
+        if (api.question_parameters[i] != nullptr)
+            traits_.parameters[api.questions[i]] = split_names(api.question_parameters[i]);
+    }
 }
 
 Accepted<std::shared_ptr<const Plugin>> Plugin::make(const Library& library) {

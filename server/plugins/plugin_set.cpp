@@ -88,6 +88,7 @@ std::shared_ptr<engine::HandlerFactory> PluginSet::make_factory(
     auto plugin = find(section.plugin);
     if (!plugin) throw ConfigError(fmt::format("{}.plugin: {}", where, describe_missing(section)));
     std::string config = make_config(section.config, plugin->options(), where);
+    check_config(plugin->api(), section.config, config, where);
     return std::make_shared<PluginFactory>(std::move(plugin), section.name, std::move(config));
 }
 

@@ -1,5 +1,6 @@
 #include <charconv>
 #include <cmath>
+#include <millrace/event.hpp>
 #include <stdexcept>
 
 #include "state.hpp"
@@ -78,6 +79,21 @@ Json read_option(const millrace_option& option, const std::string& value) {
     }
 }
 
+// The first fault that the plugin itself finds.
+void check_config(const millrace_plugin_api& api, const std::string& config) {
+    if (api.check == nullptr) return;
+    std::string found;
+    const auto note = [](void* context, const millrace_option_fault* fault) {
+        auto& text = *static_cast<std::string*>(context);
+        if (!text.empty()) return;
+        text = "option '" + std::string(to_view(fault->option)) + "' " +
+               (fault->what.data ? std::string(to_view(fault->what)) : "is wrong") + ", expected " +
+               std::string(to_view(fault->expected));
+    };
+    api.check(to_abi(config), note, &found);
+    if (!found.empty()) throw std::runtime_error(found);
+}
+
 }  // namespace
 
 std::string make_config(const millrace_plugin_api& api, const Harness::Texts& options) {
@@ -97,7 +113,9 @@ std::string make_config(const millrace_plugin_api& api, const Harness::Texts& op
         }
     }
     if (!left.empty()) throw std::runtime_error("there is no option '" + left.begin()->first + "'");
-    return config.dump();
+    const std::string made = config.dump();
+    check_config(api, made);
+    return made;
 }
 
 }  // namespace millrace::sdk

@@ -47,6 +47,20 @@ std::vector<millrace_param> to_params(const Harness::Texts& texts) {
     return parameters;
 }
 
+// As the server: what the question does not know is refused.
+void check_parameters(const millrace_plugin_api& api, std::string_view question,
+                      const Harness::Texts& parameters) {
+    if (api.question_parameters == nullptr) return;
+    for (std::size_t i = 0; i < api.question_count; ++i) {
+        const char* known = api.question_parameters[i];
+        if (question != api.questions[i] || known == nullptr) continue;
+        for (const auto& [name, value] : parameters) {
+            if (("|" + std::string(known) + "|").find("|" + name + "|") == std::string::npos)
+                throw std::runtime_error("there is no parameter '" + name + "'");
+        }
+    }
+}
+
 millrace_out* to_out(std::string& text) { return reinterpret_cast<millrace_out*>(&text); }
 
 }  // namespace
@@ -237,6 +251,7 @@ std::vector<Handled> Harness::run_completions() {
 
 std::string Harness::query_shard(std::string_view question, const Texts& parameters) {
     State& state = *state_;
+    check_parameters(*state.api, question, parameters);
     const auto params = to_params(parameters);
     std::string answer;
     state.failure.clear();

@@ -29,8 +29,12 @@ HandlerSection::Start read_start(const ConfigNode& node) {
 
 void read_threads(MappingReader& reader, HandlerSection& handler) {
     reader.read("threads", [&](const ConfigNode& node) {
-        const bool is_auto = node.kind() == ConfigNode::Kind::kScalar && node.as_string() == "auto";
-        handler.threads = is_auto ? 0 : static_cast<int>(node.as_integer(1, kMostThreads));
+        const bool is_scalar = node.kind() == ConfigNode::Kind::kScalar;
+        const bool is_auto = is_scalar && node.as_string() == "auto";
+        const auto count = is_scalar ? parse_integer(node.as_string()) : std::nullopt;
+        if (!is_auto && (!count || *count < 1 || *count > kMostThreads))
+            node.refuse(fmt::format("auto or a whole number from 1 to {}", kMostThreads));
+        handler.threads = is_auto ? 0 : static_cast<int>(*count);
     });
 }
 

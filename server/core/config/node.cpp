@@ -97,44 +97,47 @@ void ConfigNode::error(const std::string& what) const {
     config::fail_at(impl_->origin, impl_->path, what);
 }
 
+void ConfigNode::refuse(const std::string& expected) const {
+    error(fmt::format("{}, expected {}", impl_->shown(), expected));
+}
+
 std::string ConfigNode::as_string() const {
-    if (impl_->kind != Kind::kScalar) error(fmt::format("{}, expected text", impl_->shown()));
+    if (impl_->kind != Kind::kScalar) refuse("text");
     return impl_->text;
 }
 
 bool ConfigNode::as_bool() const {
     if (impl_->kind == Kind::kScalar && impl_->text == "true") return true;
     if (impl_->kind == Kind::kScalar && impl_->text == "false") return false;
-    error(fmt::format("{}, expected true or false", impl_->shown()));
+    refuse("true or false");
 }
 
 std::int64_t ConfigNode::as_integer(std::int64_t minimum, std::int64_t maximum) const {
     const auto value =
         impl_->kind == Kind::kScalar ? config::parse_integer(impl_->text) : std::nullopt;
     if (value && *value >= minimum && *value <= maximum) return *value;
-    error(
-        fmt::format("{}, expected a whole number from {} to {}", impl_->shown(), minimum, maximum));
+    refuse(fmt::format("a whole number from {} to {}", minimum, maximum));
 }
 
 double ConfigNode::as_number(double minimum, double maximum) const {
     const auto value =
         impl_->kind == Kind::kScalar ? config::parse_number(impl_->text) : std::nullopt;
     if (value && *value >= minimum && *value <= maximum) return *value;
-    error(fmt::format("{}, expected a number from {} to {}", impl_->shown(), minimum, maximum));
+    refuse(fmt::format("a number from {} to {}", minimum, maximum));
 }
 
 milliseconds ConfigNode::as_duration() const {
     const auto value =
         impl_->kind == Kind::kScalar ? config::parse_duration(impl_->text) : std::nullopt;
     if (value) return *value;
-    error(fmt::format("{}, expected a duration with its unit: 250ms 10s 5m 2h 7d", impl_->shown()));
+    refuse("a duration with its unit: 250ms 10s 5m 2h 7d");
 }
 
 std::uint64_t ConfigNode::as_bytes() const {
     const auto value =
         impl_->kind == Kind::kScalar ? config::parse_bytes(impl_->text) : std::nullopt;
     if (value) return *value;
-    error(fmt::format("{}, expected a size: 512 64KiB 1MiB 2GiB", impl_->shown()));
+    refuse("a size: 512 64KiB 1MiB 2GiB");
 }
 
 std::size_t ConfigNode::as_choice(const std::vector<std::string>& words) const {
@@ -142,12 +145,12 @@ std::size_t ConfigNode::as_choice(const std::vector<std::string>& words) const {
         const auto found = std::ranges::find(words, impl_->text);
         if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
     }
-    error(fmt::format("{}, expected {}", impl_->shown(), join(words)));
+    refuse(join(words));
 }
 
 std::vector<ConfigNode> ConfigNode::items() const {
     if (impl_->kind == Kind::kNull) return {};
-    if (impl_->kind != Kind::kSequence) error(fmt::format("{}, expected a list", impl_->shown()));
+    if (impl_->kind != Kind::kSequence) refuse("a list");
     std::vector<ConfigNode> nodes(impl_->items.size());
     for (std::size_t i = 0; i < nodes.size(); ++i) nodes[i].impl_ = impl_->items[i];
     return nodes;
@@ -155,8 +158,7 @@ std::vector<ConfigNode> ConfigNode::items() const {
 
 std::vector<std::pair<std::string, ConfigNode>> ConfigNode::members() const {
     if (impl_->kind == Kind::kNull) return {};
-    if (impl_->kind != Kind::kMapping)
-        error(fmt::format("{}, expected a mapping of keys to values", impl_->shown()));
+    if (impl_->kind != Kind::kMapping) refuse("a mapping of keys to values");
     std::vector<std::pair<std::string, ConfigNode>> nodes(impl_->members.size());
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         nodes[i].first = impl_->members[i].first;
@@ -167,8 +169,7 @@ std::vector<std::pair<std::string, ConfigNode>> ConfigNode::members() const {
 
 std::optional<ConfigNode> ConfigNode::find(std::string_view key) const {
     if (impl_->kind == Kind::kNull) return std::nullopt;
-    if (impl_->kind != Kind::kMapping)
-        error(fmt::format("{}, expected a mapping of keys to values", impl_->shown()));
+    if (impl_->kind != Kind::kMapping) refuse("a mapping of keys to values");
     const auto member = impl_->member(key);
     if (member == nullptr || member->kind == Kind::kNull) return std::nullopt;
     ConfigNode found;

@@ -68,6 +68,8 @@ public:
     std::string to_json() const;
 
     [[noreturn]] void error(const std::string& what) const;
+    // error with what is there, unless it is a secret: "is 'x', expected y".
+    [[noreturn]] void refuse(const std::string& expected) const;
 
     struct Impl;
 

@@ -197,7 +197,10 @@ TEST(Notification, headers_of_the_config_go_with_the_request) {
 
 TEST(Notification, a_wrong_config_is_refused) {
     EXPECT_ANY_THROW(Harness({{"webhook_url", "ftp://example.org"}}));
+    EXPECT_ANY_THROW(Harness({{"webhook_url", "http://"}}));
+    EXPECT_ANY_THROW(Harness({{"webhook_url", "http://a b"}}));
     EXPECT_ANY_THROW(Harness({{"headers", "[\"nonsense\"]"}}));
+    EXPECT_ANY_THROW(Harness({{"headers", "[\"two words: x\"]"}}));
 }
 
 TEST(Notification, timers_are_listed_in_the_order_of_their_time) {

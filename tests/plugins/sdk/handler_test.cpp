@@ -7,19 +7,29 @@ namespace {
 
 using namespace millrace;
 
+bool is_spoken(std::string_view url) {
+    if (url == "throw") throw std::runtime_error("no network");
+    return url.starts_with("http://");
+}
+
 // Does what the event's type says.
 class Probe final : public Handler {
 public:
     static Description describe() {
-        return {.name = "probe",
-                .version = "1.0.0",
-                .description = "Does what it is told.",
-                .state_version = 1,
-                .options = {Option::duration("wait", "how long").or_else("5m"),
-                            Option::list("words", "some").or_else("[a, 'b c']"),
-                            Option::choice("mode", "skip|all", "which").or_else("skip"),
-                            Option::text("url", "where")},
-                .questions = {"rows"}};
+        return {
+            .name = "probe",
+            .version = "1.0.0",
+            .description = "Does what it is told.",
+            .state_version = 1,
+            .options =
+                {Option::duration("wait", "how long").or_else("5m"),
+                 Option::list("words", "some").or_else("[a, 'b c']"),
+                 Option::choice("mode", "skip|all", "which").or_else("skip"),
+                 Option::text("url", "where").or_else("http://x").must_be(is_spoken, "http://..."),
+                 Option::list("keys", "some")
+                     .must_be([](auto key) { return key.size() > 1; }, "two letters")
+                     .secret()},
+            .questions = {{"rows", {"limit", "write"}}}};
     }
     static void migrate(Context& context, std::uint32_t) {
         context.exec("CREATE TABLE rows(id INTEGER PRIMARY KEY, text TEXT) STRICT");
@@ -152,6 +162,7 @@ TEST(Handler, a_question_reads_and_cannot_write) {
     EXPECT_THROW(harness.query("rows", {{"write", "1"}}), std::runtime_error);
     EXPECT_EQ(harness.sql("SELECT count(*) FROM rows"), "1");
     EXPECT_THROW(harness.query("unknown"), std::runtime_error);
+    EXPECT_THROW(harness.query("rows", {{"limt", "1"}}), std::runtime_error);
     try {
         harness.query("rows", {{"limit", "11"}});
         FAIL() << "a wrong parameter was taken";
@@ -165,6 +176,43 @@ TEST(Handler, options_have_their_defaults_and_wrong_ones_are_refused) {
     EXPECT_THROW(Harness({{"mode", "some"}}), std::runtime_error);
     EXPECT_THROW(Harness({{"wait", "long"}}), std::runtime_error);
     EXPECT_THROW(Harness({{"wat", "5m"}}), std::runtime_error);
+}
+
+std::string refusal_of(const Harness::Texts& options) {
+    try {
+        const Harness harness(options);
+        return "taken";
+    } catch (const std::runtime_error& error) {
+        return error.what();
+    }
+}
+
+TEST(Handler, an_option_is_checked_by_its_own_idea_of_what_is_good) {
+    EXPECT_EQ(refusal_of({{"url", "http://y"}, {"keys", "[ab, cd]"}}), "taken");
+    EXPECT_EQ(refusal_of({{"url", "gopher://y"}}), "option 'url' is wrong, expected http://...");
+    EXPECT_EQ(refusal_of({{"url", "throw"}}),
+              "option 'url' cannot be checked: no network, expected http://...");
+    EXPECT_EQ(refusal_of({{"keys", "[ab, c]"}}),
+              "option 'keys' is not of the right form, expected two letters");
+}
+
+TEST(Handler, the_check_says_which_item_and_never_shows_a_secret) {
+    millrace_host_api host{};
+    host.struct_size = sizeof host;
+    host.abi_major = MILLRACE_ABI_MAJOR;
+    const millrace_plugin_api* api = millrace_plugin(&host);
+    ASSERT_NE(api, nullptr);
+    std::vector<std::pair<std::string, std::int64_t>> faults;
+    api->check(
+        to_abi(R"({"wait":1,"words":[],"mode":"skip","url":"x","keys":["ab","c"]})"),
+        [](void* context, const millrace_option_fault* fault) {
+            const bool shows = fault->what.data == nullptr;
+            static_cast<decltype(faults)*>(context)->emplace_back(
+                std::string(to_view(fault->option)) + (shows ? " shown" : " hidden"), fault->item);
+        },
+        &faults);
+    EXPECT_EQ(faults, (std::vector<std::pair<std::string, std::int64_t>>{{"url shown", -1},
+                                                                         {"keys hidden", 1}}));
 }
 
 TEST(Options, every_type_is_read_as_it_was_declared) {

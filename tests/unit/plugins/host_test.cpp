@@ -135,6 +135,40 @@ TEST_F(HostTest, a_create_that_fails_says_why_and_destroys_nothing) {
     EXPECT_TRUE(script_.called.empty());
 }
 
+// The layout is a promise: what was there stays where it is, what is new comes at the end.
+static_assert(offsetof(millrace_plugin_api, stop) == 168);
+static_assert(offsetof(millrace_plugin_api, check) == 176);
+static_assert(offsetof(millrace_plugin_api, question_parameters) == 184);
+static_assert(sizeof(millrace_plugin_api) == 192);
+static_assert(sizeof(millrace_host_api) == 144);
+static_assert(sizeof(millrace_option) == 64);
+static_assert(sizeof(millrace_option_fault) == 64);
+
+TEST(PluginTable, one_of_an_older_interface_is_taken_without_what_came_later) {
+    static Script none;
+    script = &none;
+    static millrace_plugin_api table;
+    table = script_table();
+    static const char* const kQuestions[] = {"rows"};
+    static const char* const kNone[] = {""};
+    table.questions = kQuestions;
+    table.question_count = 1;
+    table.question_parameters = kNone;
+    table.check = [](millrace_str, millrace_option_fault_callback, void*) { std::abort(); };
+    const auto load = [](std::size_t size) {
+        table.struct_size = size;
+        return *Plugin::make(
+            {[](const millrace_host_api*) -> const millrace_plugin_api* { return &table; },
+             "script.so", ""});
+    };
+    const auto older = load(offsetof(millrace_plugin_api, check));
+    EXPECT_EQ(older->api().check, nullptr);
+    EXPECT_TRUE(older->traits().parameters.empty()) << "any parameter goes";
+    EXPECT_NE(load(sizeof table)->api().check, nullptr);
+    EXPECT_TRUE(load(sizeof table)->traits().parameters.at("rows").empty());
+    script = nullptr;
+}
+
 TEST_F(HostTest, a_migration_is_told_the_version_and_may_fail) {
     EXPECT_TRUE(factory_->migrate(services_, 2));
     EXPECT_EQ(script_.called, std::vector<std::string>{"migrate 2"});

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "plugins/host_services.hpp"
+
 namespace millrace::plugins {
 namespace {
 
@@ -84,6 +86,60 @@ TEST(Options, a_required_one_must_be_there) {
     EXPECT_NE(fault_of("config: {}", options).find("'url' is required: what it is for"),
               std::string::npos);
     EXPECT_EQ(make("config: {url: x}", options), R"({"url":"x"})");
+}
+
+std::string fault_of_check(const std::string& yaml, decltype(millrace_plugin_api::check) check) {
+    millrace_plugin_api api{};
+    api.check = check;
+    const auto config =
+        ConfigNode::parse(yaml, "test.yaml", nullptr).find("config").value_or(ConfigNode());
+    try {
+        check_config(api, config, "{}", "test.yaml:1: handlers.x");
+        return "taken";
+    } catch (const ConfigError& error) {
+        return error.what();
+    }
+}
+
+void tell(millrace_option_fault_callback fault, void* context, const char* option,
+          std::int64_t item, const char* what, const char* expected) {
+    const auto text = [](const char* given) {
+        return given == nullptr ? millrace_str{nullptr, 0} : to_abi(given);
+    };
+    const millrace_option_fault found{sizeof found, text(option), item, text(what), text(expected)};
+    fault(context, &found);
+}
+
+TEST(OptionChecks, a_plugin_without_a_check_takes_what_its_table_takes) {
+    EXPECT_EQ(fault_of_check("config: {url: x}", nullptr), "taken");
+}
+
+TEST(OptionChecks, what_the_plugin_finds_is_told_at_its_line_with_the_value) {
+    EXPECT_EQ(fault_of_check("config:\n  a: 1\n  url: gopher://x\n  words:\n    - b\n    - c\n",
+                             [](millrace_str, millrace_option_fault_callback fault, void* context) {
+                                 tell(fault, context, "url", -1, nullptr, "http");
+                                 tell(fault, context, "words", 1, "has no ':'", "'Name: value'");
+                             }),
+              "test.yaml:3: config.url: is 'gopher://x', expected http\n"
+              "test.yaml:6: config.words[1]: has no ':', expected 'Name: value'");
+}
+
+TEST(OptionChecks, what_is_not_in_the_file_is_told_at_the_handler) {
+    EXPECT_EQ(fault_of_check("a: 1",
+                             [](millrace_str, millrace_option_fault_callback fault, void* context) {
+                                 tell(fault, context, "zone", -1, nullptr, "a zone");
+                                 tell(fault, context, nullptr, -1, "are two", "one");
+                             }),
+              "test.yaml:1: handlers.x.config.zone: is wrong, expected a zone\n"
+              "test.yaml:1: handlers.x.config: are two, expected one");
+}
+
+TEST(OptionChecks, an_item_that_is_not_there_is_told_at_its_list) {
+    EXPECT_EQ(fault_of_check("config: {words: [a]}",
+                             [](millrace_str, millrace_option_fault_callback fault, void* context) {
+                                 tell(fault, context, "words", 7, "are too many", "one");
+                             }),
+              "test.yaml:1: config.words: are too many, expected one");
 }
 
 }  // namespace

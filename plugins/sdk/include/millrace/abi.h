@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define MILLRACE_ABI_MAJOR 0
-#define MILLRACE_ABI_MINOR 1
+#define MILLRACE_ABI_MINOR 2
 
 #if defined(__GNUC__)
 #define MILLRACE_EXPORT __attribute__((visibility("default")))
@@ -279,6 +279,18 @@ typedef struct millrace_option {
     const char *description;
 } millrace_option;
 
+/* What is wrong with an option's value. */
+typedef struct millrace_option_fault {
+    size_t struct_size;
+    millrace_str option;   /* its name; absent: the options do not go together */
+    int64_t item;          /* of a list: which, from 0; -1: the whole value */
+    millrace_str what;     /* what is wrong with it; absent: the server shows the value itself */
+    millrace_str expected; /* what it should be */
+} millrace_option_fault;
+
+/* Takes the faults of a `check`, one a call. */
+typedef void (*millrace_option_fault_callback)(void *context, const millrace_option_fault *fault);
+
 enum millrace_rollback { MILLRACE_ROLLBACK_INPUT = 1, MILLRACE_ROLLBACK_BATCH = 2 };
 
 /* Callbacks of the plugin. Those marked optional may be NULL. */
@@ -322,6 +334,16 @@ typedef struct millrace_plugin_api {
                  const millrace_str *answers, size_t answer_count, millrace_out *out);
     /* Optional. No input comes any more; stop own threads. */
     void (*stop)(millrace_instance *instance);
+
+    /* Since 0.2. A table that ends above is taken as if it had NULL here. */
+
+    /* Optional. Whether the values of the options are good, beyond what the table says; asked before anything is started. `config` as
+     * for `create`. Belongs to no instance, any thread, no services. Calls `fault` for each that is not; the server refuses the
+     * configuration with the line of each. */
+    void (*check)(millrace_str config, millrace_option_fault_callback fault, void *context);
+    /* Optional. For each of `questions` the names of its parameters, "user|limit"; the server refuses others, and one given twice. "": it
+     * has none. NULL: any. */
+    const char *const *question_parameters;
 } millrace_plugin_api;
 
 /* The one exported symbol. `host` lives as long as the process. NULL: this server is too old or too new for the plugin. */

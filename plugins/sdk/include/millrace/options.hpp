@@ -2,14 +2,16 @@
 // checked them.
 //
 // Plain values; Options are read-only and may be kept. The server refuses a wrong config before the
-// handler is made, so a reader below throws only when it asks for an option that was not declared,
-// for another type, or for one that has no value.
+// handler is made, at the line where it stands, so a reader below throws only when it asks for an
+// option that was not declared, for another type, or for one that has no value.
 #pragma once
 
 #include <millrace/abi.h>
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <millrace/json.hpp>
 #include <optional>
 #include <stdexcept>
@@ -67,6 +69,33 @@ public:
         return std::move(*this);
     }
 
+    // Of texts, choices and each text of a list: refused where `is_good` says no, with `expected`
+    // ("an IANA name such as Europe/Paris"). Defaults are checked too. It may throw: refused with
+    // that.
+    Option must_be(std::function<bool(std::string_view value)> is_good, std::string expected) && {
+        is_good_ = std::move(is_good);
+        expected_ = std::move(expected);
+        return std::move(*this);
+    }
+    // Its value must not be shown when it is refused.
+    Option secret() && {
+        is_secret_ = true;
+        return std::move(*this);
+    }
+
+    const std::string& name() const { return name_; }
+    const std::string& expected() const { return expected_; }
+    bool is_secret() const { return is_secret_; }
+    // What is wrong with a text; empty: shown as it is. nullopt: nothing is.
+    std::optional<std::string> fault_of(std::string_view value) const {
+        try {
+            if (!is_good_ || is_good_(value)) return std::nullopt;
+            return is_secret_ ? "is not of the right form" : "";
+        } catch (const std::exception& error) {
+            return std::string("cannot be checked: ") + error.what();
+        }
+    }
+
     // Views into this option.
     millrace_option to_abi() const {
         return {name_.c_str(),
@@ -91,6 +120,9 @@ private:
     bool required_ = false;
     double minimum_ = 0;
     double maximum_ = 0;
+    std::function<bool(std::string_view)> is_good_;
+    std::string expected_;
+    bool is_secret_ = false;
 };
 
 class Options {
@@ -119,6 +151,15 @@ public:
         std::vector<std::string> texts;
         for (const Json& item : find(name).items()) texts.emplace_back(get(name, item.text()));
         return texts;
+    }
+
+    // Calls `each(item, text)` for a text (item -1) or for each of a list; other types have none.
+    template <class Each>
+    void each_text(std::string_view name, Each&& each) const {
+        const Json& value = find(name);
+        if (const auto text = value.text()) each(std::int64_t{-1}, *text);
+        std::int64_t item = 0;
+        for (const Json& entry : value.items()) each(item++, get(name, entry.text()));
     }
 
 private:

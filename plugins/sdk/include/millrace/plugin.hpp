@@ -53,6 +53,15 @@ enum class Subscription { kGroup = MILLRACE_GROUP, kBroadcast = MILLRACE_BROADCA
 enum class Input { kEvent = MILLRACE_EVENT, kRaw = MILLRACE_RAW };
 enum class Rollback { kInput = MILLRACE_ROLLBACK_INPUT, kBatch = MILLRACE_ROLLBACK_BATCH };
 
+// A question that on_query answers, and the names of its parameters. The server refuses others, so
+// that a mistyped filter is not passed over: {"timers", {"user", "limit"}}.
+struct Question {
+    Question(const char* its_name, std::vector<std::string> its_parameters = {})
+        : name(its_name), parameters(std::move(its_parameters)) {}
+    std::string name;
+    std::vector<std::string> parameters;
+};
+
 // What a plugin says about itself, once, when it is loaded.
 struct Description {
     std::string name;  // the YAML's `plugin:`
@@ -64,7 +73,7 @@ struct Description {
     std::uint32_t state_version =
         0;  // of the handler's own tables; a higher one than the file's calls migrate
     std::vector<Option> options = {};
-    std::vector<std::string> questions = {};  // that on_query answers
+    std::vector<Question> questions = {};
 };
 
 struct Outcome {

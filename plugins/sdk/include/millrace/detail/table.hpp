@@ -48,9 +48,14 @@ private:
     explicit Table(const millrace_host_api* host) : description_(T::describe()) {
         host_api_ = host;
         for (const Option& option : description_.options) options_.push_back(option.to_abi());
-        for (const std::string& question : description_.questions)
-            questions_.push_back(question.c_str());
+        for (const Question& question : description_.questions) {
+            questions_.push_back(question.name.c_str());
+            parameters_.push_back(join(question.parameters));
+        }
+        for (const std::string& names : parameters_) question_parameters_.push_back(names.c_str());
         describe();
+        self_ = this;
+        api_.check = &check;
         api_.migrate = &migrate;
         api_.create = &create;
         api_.destroy = [](millrace_instance* self) { delete reinterpret_cast<Instance*>(self); };
@@ -80,6 +85,38 @@ private:
         api_.option_count = options_.size();
         api_.questions = questions_.data();
         api_.question_count = questions_.size();
+        api_.question_parameters = question_parameters_.data();
+    }
+
+    static std::string join(const std::vector<std::string>& names) {
+        std::string joined;
+        for (const std::string& name : names) joined += (joined.empty() ? "" : "|") + name;
+        return joined;
+    }
+
+    // The options one by one, each with its own idea of what is good.
+    static void check(millrace_str config, millrace_option_fault_callback fault,
+                      void* context) noexcept {
+        const auto tell = [&](millrace_str option, std::int64_t item, millrace_str what,
+                              std::string_view expected) {
+            const millrace_option_fault found{sizeof found, option, item, what, to_abi(expected)};
+            fault(context, &found);
+        };
+        try {
+            const Options options(to_view(config));
+            for (const Option& option : self_->description_.options) {
+                options.each_text(option.name(), [&](std::int64_t item, std::string_view text) {
+                    const auto what = option.fault_of(text);
+                    if (!what) return;
+                    tell(to_abi(option.name()), item,
+                         what->empty() ? millrace_str{nullptr, 0} : to_abi(*what),
+                         option.expected());
+                });
+            }
+        } catch (...) {
+            tell({nullptr, 0}, -1, to_abi("could not be checked by the plugin"),
+                 "options it can read");
+        }
     }
 
     static Instance& of(millrace_instance* self) { return *reinterpret_cast<Instance*>(self); }
@@ -203,9 +240,12 @@ private:
     }
 
     static inline const millrace_host_api* host_api_ = nullptr;
+    static inline const Table* self_ = nullptr;
     Description description_;
     std::vector<millrace_option> options_;
     std::vector<const char*> questions_;
+    std::vector<std::string> parameters_;  // by question: "user|limit"
+    std::vector<const char*> question_parameters_;
     millrace_plugin_api api_{};
 };
 
