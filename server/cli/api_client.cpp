@@ -17,7 +17,8 @@ namespace millrace::cli {
 namespace {
 
 constexpr milliseconds kTimeout{60'000};
-constexpr std::size_t kMaxAnswer = 64U << 20;
+// The most that server.limits.max_answer_bytes may be: the server's limit is met first.
+constexpr std::size_t kMaxAnswer = 1U << 30;
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);

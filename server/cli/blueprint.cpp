@@ -55,7 +55,8 @@ void Blueprint::make_handlers() {
     std::string faults;
     for (const auto& section : config_.handlers) {
         try {
-            handlers_.push_back({section, plugins_.make_factory(section), dead_letters});
+            handlers_.push_back(
+                {section, plugins_.make_factory(section, config_.server.limits), dead_letters});
         } catch (const ErrorException& error) {
             faults += std::string(error.what()) + "\n";
         }

@@ -33,7 +33,7 @@ Server::Server(const Blueprint& blueprint)
           metrics_.gauge("millrace_build_info", "1, with the version", {{"version", kVersion}})),
       transport_(make_transport()),
       hub_(runtime_, config_.gateway, metrics_),
-      http_(runtime_),
+      http_(runtime_, config_.server.limits),
       crashes_(config_.server.data_dir),
       supervisor_({runtime_, *transport_, metrics_, blueprint.reader(), hub_, http_,
                    [&blueprint](std::string_view topic, std::string_view event) {

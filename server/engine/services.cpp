@@ -7,8 +7,10 @@
 namespace millrace::engine {
 namespace {
 
-constexpr std::size_t kMaxStatements = 256;  // kept prepared, per shard
-constexpr std::size_t kMaxCounters = 256;    // of a plugin's own, per shard
+// Kept prepared, per shard; above it they are prepared anew, so nothing but time depends on it.
+constexpr std::size_t kMaxStatements = 256;
+// Of a plugin's own (docs/PLUGINS.md): a metric for every user would outgrow any Prometheus.
+constexpr std::size_t kMaxCounters = 256;
 
 bool is_metric_name(std::string_view name) {
     return !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](char c) {

@@ -9,7 +9,9 @@
 namespace millrace::gateway {
 namespace {
 
-constexpr std::size_t kMaxRecent = 4'096;  // fingerprints kept per partition
+// Fingerprints kept per partition (24 bytes each), to notice that a topic was made anew; for an
+// older offset a later time tells. Not for the configuration: nobody's events depend on it.
+constexpr std::size_t kMaxRecent = 4'096;
 constexpr milliseconds kRefillPause{1'000};
 constexpr std::size_t kUserBytes = 400;  // a user without events
 

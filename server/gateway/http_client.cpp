@@ -178,19 +178,20 @@ asio::ssl::context make_tls() {
 
 }  // namespace
 
-HttpClient::HttpClient(AsioRuntime& runtime)
-    : context_(runtime.context()), clock_(runtime.clock()), tls_(make_tls()) {}
+HttpClient::HttpClient(AsioRuntime& runtime, const HttpLimits& limits)
+    : context_(runtime.context()), clock_(runtime.clock()), limits_(limits), tls_(make_tls()) {}
 
 HttpClient::~HttpClient() = default;
 
 void HttpClient::call(HttpCall request, std::function<void(HttpAnswer)> done) {
-    if (active_ < kMaxConnections) {
+    if (active_ < limits_.max_calls) {
         start({std::move(request), std::move(done)});
-    } else if (waiting_.size() < kMaxWaiting) {
+    } else if (waiting_.size() < limits_.max_waiting_calls) {
         waiting_.push_back({std::move(request), std::move(done)});
     } else {
-        std::string reason = fmt::format("{} {}: {} requests are waiting already", request.method,
-                                         request.url, kMaxWaiting);
+        std::string reason =
+            fmt::format("{} {}: {} requests are waiting already (server.limits.max_waiting_calls)",
+                        request.method, request.url, waiting_.size());
         asio::post(context_, [done = std::move(done), reason = std::move(reason)]() mutable {
             done(HttpAnswer{0, std::move(reason), std::nullopt});
         });

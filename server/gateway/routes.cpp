@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "events/json.hpp"
 #include "gateway/console_assets.hpp"
 #include "gateway/handler_routes.hpp"
 #include "gateway/topic_routes.hpp"
@@ -19,7 +20,6 @@ enum class Scope {
 };
 
 constexpr std::string_view kAny = "*";
-constexpr std::size_t kMaxUserBytes = 1'024;
 
 constexpr std::string_view kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
@@ -32,6 +32,16 @@ Response text_response(std::string content_type, std::string body) {
 
 bool wants_upgrade(const Request& request) {
     return equal_ignoring_case(request.header("upgrade"), "websocket");
+}
+
+// What is wrong with a user's id; empty: nothing. It goes into JSON as it is.
+std::string user_fault(std::string_view user, std::uint64_t longest) {
+    if (user.empty()) return "no user is named";
+    if (user.size() > longest) {
+        return fmt::format("the user's id is longer than {} bytes (gateway.limits.max_user_bytes)",
+                           longest);
+    }
+    return is_utf8(user) ? "" : "the user's id is not UTF-8";
 }
 
 }  // namespace
@@ -140,16 +150,15 @@ std::optional<Response> Routes::refuse_session(const Request& request, RouteKind
     const std::string_view user = kind == RouteKind::kPlainSocket
                                       ? std::string_view(request.segments[1])
                                       : request.parameter("user").value_or("");
-    if (user.empty() || user.size() > kMaxUserBytes) {
-        return to_response(
-            {400,
-             user.empty() ? "no user is named"
-                          : fmt::format("the user's id is longer than {} bytes", kMaxUserBytes),
-             request.path,
-             "with gateway.auth.mode none the user comes from the query: ?user=ID",
-             {}});
-    }
-    return std::nullopt;
+    std::string fault = user_fault(user, parts_.config.gateway.max_user_bytes);
+    if (fault.empty()) return std::nullopt;
+    return to_response({400,
+                        std::move(fault),
+                        request.path,
+                        kind == RouteKind::kPlainSocket
+                            ? "the user is the path's last part: /ws/ID"
+                            : "with gateway.auth.mode none the user comes from the query: ?user=ID",
+                        {}});
 }
 
 Response Routes::not_found(const Request& request) const {

@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kDefaultRecords = 100;
 constexpr std::size_t kMaxRecords = 1'000;
-constexpr std::size_t kMaxAnswerBytes = 8U << 20;
+// A page that would be larger ends earlier, and `next` says where to go on: nothing for a user to
+// set.
+constexpr std::size_t kMaxPageBytes = 8U << 20;
 
 Response json_response(std::string body) {
     return Response{200, "application/json", {}, std::move(body) + "\n", false};
@@ -156,7 +158,7 @@ std::string records_json(const Reading& reading, const DecodedBatch& batch) {
     Offset next = reading.from;
     std::size_t count = 0;
     for (const DecodedEvent& event : batch.events) {
-        if (count++ == reading.limit || items.size() > kMaxAnswerBytes) break;
+        if (count++ == reading.limit || items.size() > kMaxPageBytes) break;
         if (!items.empty()) items += ",";
         items += record_json(event);
         next = event.record->offset.next();

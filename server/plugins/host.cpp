@@ -110,9 +110,9 @@ Error answer_error(int status, const millrace_host* host, std::string_view plugi
 Result<std::string> check_answer(millrace_out& out, std::string_view plugin,
                                  std::string_view question) {
     if (out.overflow) {
-        return fail(ErrorCode::kFull,
-                    fmt::format("{}: the answer to '{}' is larger than {} bytes: ask for less",
-                                plugin, question, kMaxAnswerBytes));
+        return fail(ErrorCode::kFull, fmt::format("{}: the answer to '{}' is larger than {} bytes "
+                                                  "(server.limits.max_answer_bytes): ask for less",
+                                                  plugin, question, out.limit));
     }
     boost::system::error_code fault;
     boost::json::monotonic_resource memory;
@@ -142,8 +142,11 @@ Result<std::string> join_items(std::span<const std::string> answers) {
 class PluginInstance final : public engine::HandlerInstance {
 public:
     PluginInstance(std::shared_ptr<const Plugin> plugin, const std::string& handler,
-                   engine::ShardServices& services)
-        : plugin_(std::move(plugin)), api_(plugin_->api()), handle_(handler, services) {}
+                   std::uint64_t max_answer_bytes, engine::ShardServices& services)
+        : plugin_(std::move(plugin)),
+          api_(plugin_->api()),
+          max_answer_bytes_(max_answer_bytes),
+          handle_(handler, services) {}
 
     ~PluginInstance() override {
         if (instance_ == nullptr) return;
@@ -215,7 +218,7 @@ public:
             return answer_error(MILLRACE_NOT_FOUND, host(), plugin_->name(), question);
         const CallbackScope scope(host());
         const auto params = to_params(parameters);
-        millrace_out out;
+        millrace_out out{max_answer_bytes_};
         const int status =
             api_.on_query(instance_, plugins::to_abi(question), params.data(), params.size(), &out);
         if (status != MILLRACE_OK) return answer_error(status, host(), plugin_->name(), question);
@@ -227,6 +230,7 @@ private:
 
     std::shared_ptr<const Plugin> plugin_;
     const millrace_plugin_api& api_;
+    std::uint64_t max_answer_bytes_;
     HostHandle handle_;
     millrace_instance* instance_ = nullptr;
 };
@@ -234,8 +238,11 @@ private:
 }  // namespace
 
 PluginFactory::PluginFactory(std::shared_ptr<const Plugin> plugin, std::string handler,
-                             std::string config)
-    : plugin_(std::move(plugin)), handler_(std::move(handler)), config_(std::move(config)) {}
+                             std::string config, std::uint64_t max_answer_bytes)
+    : plugin_(std::move(plugin)),
+      handler_(std::move(handler)),
+      config_(std::move(config)),
+      max_answer_bytes_(max_answer_bytes) {}
 
 Result<void> PluginFactory::migrate(engine::ShardServices& services, std::uint32_t from_version) {
     if (plugin_->api().migrate == nullptr) return {};
@@ -251,7 +258,8 @@ Result<void> PluginFactory::migrate(engine::ShardServices& services, std::uint32
 
 Result<std::unique_ptr<engine::HandlerInstance>> PluginFactory::create(
     const engine::ShardIdentity& shard, engine::ShardServices& services) {
-    auto instance = std::make_unique<PluginInstance>(plugin_, handler_, services);
+    auto instance =
+        std::make_unique<PluginInstance>(plugin_, handler_, max_answer_bytes_, services);
     auto started = instance->start(config_, shard.shard);
     if (!started) return started.error();
     return std::unique_ptr<engine::HandlerInstance>(std::move(instance));
@@ -263,7 +271,7 @@ Result<std::string> PluginFactory::merge(std::string_view question, Parameters p
     const auto params = to_params(parameters);
     std::vector<millrace_str> texts;
     for (const std::string& answer : answers) texts.push_back(plugins::to_abi(answer));
-    millrace_out out;
+    millrace_out out{max_answer_bytes_};
     const int status = plugin_->api().merge(plugins::to_abi(question), params.data(), params.size(),
                                             texts.data(), texts.size(), &out);
     if (status == MILLRACE_OK) return check_answer(out, plugin_->name(), question);

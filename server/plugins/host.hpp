@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "core/config/server_config.hpp"
 #include "engine/handler.hpp"
 #include "plugins/plugin.hpp"
 
@@ -16,7 +17,8 @@ namespace millrace::plugins {
 class PluginFactory final : public engine::HandlerFactory {
 public:
     // `config`: what make_config made.
-    PluginFactory(std::shared_ptr<const Plugin> plugin, std::string handler, std::string config);
+    PluginFactory(std::shared_ptr<const Plugin> plugin, std::string handler, std::string config,
+                  std::uint64_t max_answer_bytes = HttpLimits().max_answer_bytes);
 
     const engine::HandlerTraits& traits() const override { return plugin_->traits(); }
     Result<void> migrate(engine::ShardServices& services, std::uint32_t from_version) override;
@@ -30,6 +32,7 @@ private:
     std::shared_ptr<const Plugin> plugin_;
     std::string handler_;
     std::string config_;
+    std::uint64_t max_answer_bytes_;
 };
 
 }  // namespace millrace::plugins

@@ -36,13 +36,13 @@ struct millrace_host {
 };
 
 struct millrace_out {
-    std::string text;
+    std::uint64_t limit;
+    std::string text = {};
     bool overflow = false;
 };
 
 namespace millrace::plugins {
 
-inline constexpr std::size_t kMaxAnswerBytes = 64U << 20;  // of one shard to one question
 inline constexpr std::size_t kRetiredHandles = 4'096;
 
 // A handle in use by one instance; gives it back.

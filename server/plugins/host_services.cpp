@@ -97,7 +97,7 @@ void host_count(millrace_host* host, millrace_str metric, double amount) noexcep
 }
 
 void host_write(millrace_out* out, millrace_str text) noexcept {
-    if (out->text.size() + text.size > kMaxAnswerBytes) {
+    if (out->text.size() + text.size > out->limit) {
         out->overflow = true;
     } else {
         out->text.append(to_view(text));

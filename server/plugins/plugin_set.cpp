@@ -82,14 +82,15 @@ std::string PluginSet::describe_missing(const HandlerSection& section) const {
     return text;
 }
 
-std::shared_ptr<engine::HandlerFactory> PluginSet::make_factory(
-    const HandlerSection& section) const {
+std::shared_ptr<engine::HandlerFactory> PluginSet::make_factory(const HandlerSection& section,
+                                                                const HttpLimits& limits) const {
     const std::string where = fmt::format("{}: handlers.{}", section.origin, section.name);
     auto plugin = find(section.plugin);
     if (!plugin) throw ConfigError(fmt::format("{}.plugin: {}", where, describe_missing(section)));
     std::string config = make_config(section.config, plugin->options(), where);
     check_config(plugin->api(), section.config, config, where);
-    return std::make_shared<PluginFactory>(std::move(plugin), section.name, std::move(config));
+    return std::make_shared<PluginFactory>(std::move(plugin), section.name, std::move(config),
+                                           limits.max_answer_bytes);
 }
 
 }  // namespace millrace::plugins

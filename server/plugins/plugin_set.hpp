@@ -35,7 +35,8 @@ public:
     std::shared_ptr<const Plugin> find(std::string_view name) const;
 
     // Checks the handler's `plugin:` and `config:`.
-    std::shared_ptr<engine::HandlerFactory> make_factory(const HandlerSection& section) const;
+    std::shared_ptr<engine::HandlerFactory> make_factory(const HandlerSection& section,
+                                                         const HttpLimits& limits = {}) const;
 
 private:
     void load_directory(const std::filesystem::path& directory,

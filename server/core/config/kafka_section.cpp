@@ -71,6 +71,7 @@ void check_property(const ConfigNode& node, const std::string& name) {
 }
 
 void read_properties(const ConfigNode& node, KafkaSection& kafka, Faults& faults) {
+    kafka.properties_node = node;
     for (const auto& [key, value] : node.members()) {
         faults.attempt([&, &name = key, &given = value] {
             check_property(given, name);
@@ -137,6 +138,8 @@ void read_kafka(MappingReader reader, KafkaSection& kafka) {
     reader.read("properties",
                 [&](const ConfigNode& node) { read_properties(node, kafka, reader.faults()); });
     reader.bytes("prefetch_bytes", kafka.prefetch_bytes, 1ULL << 20, 64ULL << 30);
+    reader.integer("max_pending_records", kafka.max_pending_records, 1, 100'000'000);
+    reader.bytes("max_pending_bytes", kafka.max_pending_bytes, 64ULL << 10, 64ULL << 30);
     reader.duration("drain_timeout", kafka.drain_timeout, 0ms, 10min);
     reader.finish();
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "core/config/load.hpp"
+#include "core/config/units.hpp"
 
 namespace millrace::config {
 namespace {
@@ -19,6 +20,7 @@ constexpr std::uint64_t kMiB = 1ULL << 20;
 constexpr std::uint64_t kGiB = 1ULL << 30;
 constexpr std::uint64_t kTiB = 1ULL << 40;
 constexpr std::size_t kShortestToken = 8;
+constexpr std::uint64_t kLargestRecord = 64 * kMiB;  // larger ones belong into a file store
 
 void check_token(const ConfigNode& node, const std::string& token) {
     const bool printable = std::ranges::all_of(
@@ -38,6 +40,9 @@ void read_http_limits(MappingReader reader, HttpLimits& limits) {
     });
     reader.integer("max_batch_events", limits.max_batch_events, 1, 1'000'000);
     reader.integer("max_connections", limits.max_connections, 1, 1'000'000);
+    reader.bytes("max_answer_bytes", limits.max_answer_bytes, kKiB, kGiB);
+    reader.integer("max_calls", limits.max_calls, 1, 100'000);
+    reader.integer("max_waiting_calls", limits.max_waiting_calls, 0, 100'000'000);
     reader.duration("request_timeout", limits.request_timeout, 100ms, 1h);
     reader.duration("idle_timeout", limits.idle_timeout, 1s, kDay);
     reader.finish();
@@ -94,7 +99,14 @@ void read_embedded(MappingReader reader, EmbeddedSection& embedded) {
     reader.bytes("tail_cache_bytes", embedded.tail_cache_bytes, 64 * kKiB, 64 * kGiB);
     reader.integer("max_pending_records", embedded.max_pending_records, 1, 100'000'000);
     reader.bytes("max_pending_bytes", embedded.max_pending_bytes, 64 * kKiB, 64 * kGiB);
+    reader.bytes("max_record_bytes", embedded.max_record_bytes, kKiB, kLargestRecord);
     reader.finish();
+    if (embedded.max_record_bytes + kKiB > embedded.max_pending_bytes)
+        reader.faults().attempt([&] {
+            reader.node().error(fmt::format(
+                "max_record_bytes {} does not fit into max_pending_bytes {}",
+                format_bytes(embedded.max_record_bytes), format_bytes(embedded.max_pending_bytes)));
+        });
 }
 
 void read_dead_letters(MappingReader reader, DeadLetterSection& letters) {
@@ -123,6 +135,7 @@ void read_gateway_limits(MappingReader reader, GatewaySection& gateway) {
     reader.integer("max_sessions_per_user", gateway.max_sessions_per_user, 1, 10'000'000);
     reader.bytes("max_session_queue_bytes", gateway.max_session_queue_bytes, kKiB, kGiB);
     reader.bytes("max_message_bytes", gateway.max_message_bytes, kKiB, 64 * kMiB);
+    reader.bytes("max_user_bytes", gateway.max_user_bytes, 1, 16 * kKiB);
     reader.finish();
 }
 

@@ -28,6 +28,9 @@ struct HttpLimits {
     std::uint32_t max_header_bytes = 16U << 10;
     std::uint32_t max_batch_events = 10'000;
     std::uint32_t max_connections = 4'096;
+    std::uint64_t max_answer_bytes = 64ULL << 20;  // of a handler's answer to a question, per shard and merged
+    std::uint32_t max_calls = 64;                  // requests of handlers on their way, over all of them
+    std::uint32_t max_waiting_calls = 10'000;      // behind these
     milliseconds request_timeout{30'000};
     milliseconds idle_timeout{60'000};
 };
@@ -57,6 +60,7 @@ struct EmbeddedSection {
     std::uint64_t tail_cache_bytes = 16ULL << 20;    // per partition, recent records kept in memory
     std::uint32_t max_pending_records = 100'000;     // appends that wait for the disk
     std::uint64_t max_pending_bytes = 64ULL << 20;
+    std::uint64_t max_record_bytes = 1ULL << 20;     // key, value and headers; dead letters have 64 KiB more for their headers
 };
 
 struct KafkaSection {
@@ -64,6 +68,9 @@ struct KafkaSection {
     std::string group_prefix = "millrace";
     enum class CreateTopics { kDeadLetters, kAll, kNone } create_topics = CreateTopics::kDeadLetters;
     std::vector<std::pair<std::string, std::string>> properties;  // librdkafka's own, in file order
+    ConfigNode properties_node;                                   // where they stand, for messages
+    std::uint32_t max_pending_records = 100'000;                  // that wait behind librdkafka's own queue
+    std::uint64_t max_pending_bytes = 128ULL << 20;
     std::uint64_t prefetch_bytes = 64ULL << 20;                   // of one consumer, over all its partitions
     milliseconds drain_timeout{20'000};
 };
@@ -151,6 +158,7 @@ struct GatewaySection {
     std::uint32_t max_sessions_per_user = 16;
     std::uint64_t max_session_queue_bytes = 1ULL << 20;
     std::uint64_t max_message_bytes = 64ULL << 10;  // from a client
+    std::uint64_t max_user_bytes = 1ULL << 10;      // of a user's id
     milliseconds auth_timeout{10'000};
     milliseconds ping_interval{25'000};
 };

@@ -58,7 +58,8 @@ Result<AppendItem> Appender::place(OutgoingRecord& record, Origin origin, std::s
     TopicView& view = view_.at(*topic);
     if (bytes - kPendingOverhead > view.max_record_bytes) {
         return fail(ErrorCode::kTooLarge,
-                    fmt::format("topic {}: the record has {} bytes, at most {} are accepted",
+                    fmt::format("topic {}: the record has {} bytes, at most {} are accepted "
+                                "(embedded.max_record_bytes)",
                                 record.topic, bytes - kPendingOverhead, view.max_record_bytes));
     }
     auto partition = partition_of(record, view);

@@ -38,10 +38,10 @@ Result<void> check_name(const std::string& name) {
         fmt::format("topic '{}': a name has 1 to 249 of the characters a-z A-Z 0-9 . _ -", name));
 }
 
-std::uint64_t max_record_bytes(const TopicSpec* spec) {
-    if (spec == nullptr) return kDefaultMaxRecordBytes;
+std::uint64_t max_record_bytes(const TopicSpec* spec, std::uint64_t standard) {
+    if (spec == nullptr) return standard;
     const std::uint64_t headroom = spec->dead_letter ? kDeadLetterHeadroom : 0;
-    return spec->max_record_bytes.value_or(kDefaultMaxRecordBytes + headroom);
+    return spec->max_record_bytes.value_or(standard + headroom);
 }
 
 // A disk that refuses is a part outside this process; only fullness is told apart.
@@ -131,7 +131,8 @@ Result<OpenedLog> LogStore::describe(const std::vector<TopicSpec>& topics) {
     OpenedLog opened;
     for (const auto& topic : topics_) {
         const std::string& name = topic->options().name;
-        const std::uint64_t limit = max_record_bytes(find_spec(topics, name));
+        const std::uint64_t limit =
+            max_record_bytes(find_spec(topics, name), options_.limits.max_record_bytes);
         opened.topics.push_back(TopicState{name, limit, topic->ends()});
         opened.missing.insert(opened.missing.end(), topic->missing().begin(),
                               topic->missing().end());

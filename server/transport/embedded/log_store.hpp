@@ -22,8 +22,8 @@
 
 namespace millrace::embedded {
 
-inline constexpr std::uint64_t kDefaultMaxRecordBytes = 1ULL << 20;
-// A dead letter is its record and the error's headers.
+// A dead letter is its record and the error's headers: more than embedded.max_record_bytes. Not for
+// the configuration: how long those headers can become is our own doing.
 inline constexpr std::uint64_t kDeadLetterHeadroom = 64ULL << 10;
 
 struct StoreOptions {
@@ -38,7 +38,7 @@ struct StoreOptions {
 // A topic as the loop side sees it; its index is the same on both sides for the life of the log.
 struct TopicState {
     std::string name;
-    std::uint64_t max_record_bytes = kDefaultMaxRecordBytes;
+    std::uint64_t max_record_bytes = EmbeddedSection().max_record_bytes;
     std::vector<Watermarks> partitions;
 };
 

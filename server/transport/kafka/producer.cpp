@@ -137,14 +137,16 @@ void Producer::serve() {
 void Producer::publish(std::vector<OutgoingRecord> records, Done done) {
     auto call = std::make_unique<Call>();
     for (const auto& record : records) call->bytes += size_of(record);
-    const bool full = waiting_records_ + records.size() > kMaxWaitingRecords ||
-                      waiting_bytes_ + call->bytes > kMaxWaitingBytes;
+    const KafkaSection& limits = settings_.section();
+    const bool full = waiting_records_ + records.size() > limits.max_pending_records ||
+                      waiting_bytes_ + call->bytes > limits.max_pending_bytes;
     const bool crowded = full && !waiting_.empty();
     if (records.empty() || crowded || on_closed_) {
-        const Error error = on_closed_
-                                ? fail(ErrorCode::kCancelled, "kafka: shutting down")
-                                : fail(ErrorCode::kFull,
-                                       "kafka: too many records wait for the broker; retry later");
+        const Error error =
+            on_closed_ ? fail(ErrorCode::kCancelled, "kafka: shutting down")
+                       : fail(ErrorCode::kFull,
+                              "kafka: too many records wait for the broker "
+                              "(kafka.max_pending_records, max_pending_bytes); retry later");
         std::vector<Result<RecordPosition>> refused(records.size(), error);
         runtime_.loop().post(
             [done = std::move(done), refused = std::move(refused)] { done(refused); });

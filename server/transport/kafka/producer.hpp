@@ -2,9 +2,9 @@
 //
 // Thread rule: the loop thread. Ownership: a call's records live here until the last of them is
 // decided; librdkafka copies no value. When its queue is full, calls wait in order behind it up to
-// a bound, beyond which a call fails as a whole with kFull: never a hole inside a key's order. A
-// fatal error (the idempotent producer lost its sequence) fails what is outstanding as kUnavailable
-// and a new client takes over.
+// kafka.max_pending_records and max_pending_bytes, beyond which a call fails as a whole with kFull:
+// never a hole inside a key's order. A fatal error (the idempotent producer lost its sequence)
+// fails what is outstanding as kUnavailable and a new client takes over.
 #pragma once
 
 #include <deque>
@@ -26,11 +26,6 @@ namespace millrace::kafka {
 class Producer {
 public:
     using Done = Callback<std::vector<Result<RecordPosition>>>;
-
-    // Bounds of what waits behind librdkafka's own queue
-    // (kafka.properties.queue.buffering.max.messages and .kbytes).
-    static constexpr std::size_t kMaxWaitingRecords = 100'000;
-    static constexpr std::size_t kMaxWaitingBytes = 128 << 20;
 
     // Throws ErrorException when no client can be made.
     Producer(AsioRuntime& runtime, const Settings& settings, std::shared_ptr<Reaper> reaper,

@@ -110,6 +110,9 @@ TEST_F(ServerConfigFile, the_shipped_file_shows_the_defaults) {
     EXPECT_EQ(config.server.limits.max_header_bytes, defaults.server.limits.max_header_bytes);
     EXPECT_EQ(config.server.limits.max_batch_events, defaults.server.limits.max_batch_events);
     EXPECT_EQ(config.server.limits.max_connections, defaults.server.limits.max_connections);
+    EXPECT_EQ(config.server.limits.max_answer_bytes, defaults.server.limits.max_answer_bytes);
+    EXPECT_EQ(config.server.limits.max_calls, defaults.server.limits.max_calls);
+    EXPECT_EQ(config.server.limits.max_waiting_calls, defaults.server.limits.max_waiting_calls);
     EXPECT_EQ(config.server.limits.request_timeout, defaults.server.limits.request_timeout);
     EXPECT_EQ(config.server.limits.idle_timeout, defaults.server.limits.idle_timeout);
     EXPECT_EQ(config.log.level, defaults.log.level);
@@ -122,6 +125,9 @@ TEST_F(ServerConfigFile, the_shipped_file_shows_the_defaults) {
     EXPECT_EQ(config.embedded.tail_cache_bytes, defaults.embedded.tail_cache_bytes);
     EXPECT_EQ(config.embedded.max_pending_records, defaults.embedded.max_pending_records);
     EXPECT_EQ(config.embedded.max_pending_bytes, defaults.embedded.max_pending_bytes);
+    EXPECT_EQ(config.embedded.max_record_bytes, defaults.embedded.max_record_bytes);
+    EXPECT_EQ(config.kafka.max_pending_records, defaults.kafka.max_pending_records);
+    EXPECT_EQ(config.kafka.max_pending_bytes, defaults.kafka.max_pending_bytes);
     EXPECT_EQ(config.kafka.brokers, defaults.kafka.brokers);
     EXPECT_EQ(config.kafka.group_prefix, defaults.kafka.group_prefix);
     EXPECT_EQ(config.kafka.create_topics, defaults.kafka.create_topics);
@@ -141,6 +147,7 @@ TEST_F(ServerConfigFile, the_shipped_file_shows_the_defaults) {
     EXPECT_EQ(config.gateway.max_sessions_per_user, defaults.gateway.max_sessions_per_user);
     EXPECT_EQ(config.gateway.max_session_queue_bytes, defaults.gateway.max_session_queue_bytes);
     EXPECT_EQ(config.gateway.max_message_bytes, defaults.gateway.max_message_bytes);
+    EXPECT_EQ(config.gateway.max_user_bytes, defaults.gateway.max_user_bytes);
     EXPECT_EQ(config.gateway.auth_timeout, defaults.gateway.auth_timeout);
     EXPECT_EQ(config.gateway.ping_interval, defaults.gateway.ping_interval);
     EXPECT_EQ(config.ingest.tokens, defaults.ingest.tokens);
@@ -184,6 +191,21 @@ TEST_F(ServerConfigFile, every_key_that_the_shipped_file_shows_in_a_comment_is_k
     EXPECT_THAT(config.kafka.properties, Contains(Pair("sasl.password", "hunter2")));
     EXPECT_EQ(config.handlers.at(0).config.find("topic")->as_string(), "task-events");
     EXPECT_TRUE(config.handlers.at(1).config.find("late_after"));
+}
+
+TEST_F(ServerConfigFile, a_wrong_number_of_threads_is_told_that_it_may_be_auto) {
+    const std::string handler = "handlers: {audit: {topics: [orders], threads: %}}";
+    for (const char* wrong : {"lots", "0", "257", "[1]"}) {
+        std::string text = handler;
+        text.replace(text.find('%'), 1, wrong);
+        EXPECT_THAT(fault_in(text), HasSubstr("expected auto or a whole number from 1 to 256"))
+            << wrong;
+    }
+}
+
+TEST_F(ServerConfigFile, a_record_must_fit_into_what_may_wait) {
+    EXPECT_THAT(fault_in("embedded: {max_record_bytes: 2MiB, max_pending_bytes: 1MiB}"),
+                HasSubstr("max_record_bytes 2MiB does not fit into max_pending_bytes 1MiB"));
 }
 
 TEST_F(ServerConfigFile, an_unknown_key_is_refused_with_its_line_and_the_nearest_known_one) {

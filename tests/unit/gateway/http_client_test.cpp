@@ -133,7 +133,7 @@ TEST(HttpClient, says_what_went_wrong) {
 TEST(HttpClient, takes_calls_beyond_its_connections_in_turn) {
     AsioRuntime runtime;
     HttpClient client(runtime);
-    const int calls = static_cast<int>(HttpClient::kMaxConnections) * 3;
+    const int calls = static_cast<int>(HttpLimits().max_calls) * 3;
     int answered = 0;
     for (int i = 0; i < calls; ++i) {
         client.call(post("http://127.0.0.1:1/"), [&](engine::HttpAnswer) {
