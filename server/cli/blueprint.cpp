@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "events/canonical.hpp"
+#include "transport/kafka/properties.hpp"
 
 namespace millrace::cli {
 namespace {
@@ -25,6 +26,7 @@ std::vector<std::string> plugin_directories(const ServerConfig& config) {
 
 Blueprint::Blueprint(const ConfigSource& source, const std::string& plugin_copies)
     : config_(load_server_config(source)), schemas_(SchemaSet::load(config_.server.schema_dir)) {
+    if (config_.transport == TransportKind::kKafka) check_kafka_properties(config_.kafka);
     reader_ = std::make_unique<EnvelopeReader>(
         ConfigNode::load_file(config_.server.schema_dir + "/envelope.yaml", nullptr), schemas_,
         topic_readings());

@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <fstream>
+#include <map>
+#include <sstream>
 #include <string>
 
+#include "transport/kafka/properties.hpp"
 #include "transport/kafka/settings.hpp"
 
 namespace millrace::kafka {
@@ -73,6 +77,76 @@ TEST(KafkaSettings, a_member_has_a_static_id_of_group_and_installation) {
     EXPECT_EQ(value_of(settings.member("millrace.audit", 2), "group.instance.id"),
               "millrace.audit.abc.2");
     EXPECT_EQ(value_of(settings.member("millrace.audit", 1), "enable.auto.commit"), "false");
+}
+
+// As the configuration reads them; the first line of the file is `properties:`.
+std::string fault_of(const std::string& yaml) {
+    KafkaSection checked = section();
+    checked.properties_node =
+        ConfigNode::parse("properties:\n" + yaml, "test.yaml", nullptr).find("properties").value();
+    for (const auto& [name, node] : checked.properties_node.members())
+        checked.properties.emplace_back(name, node.as_string());
+    try {
+        check_kafka_properties(checked);
+        return "taken";
+    } catch (const ConfigError& error) {
+        return error.what();
+    }
+}
+
+TEST(KafkaProperties, good_ones_are_taken_and_none_too) {
+    EXPECT_EQ(fault_of("  linger.ms: 20\n  security.protocol: SASL_PLAINTEXT\n  sasl.mechanism: "
+                       "PLAIN\n  sasl.username: u\n  sasl.password: p\n"),
+              "taken");
+    EXPECT_NO_THROW(check_kafka_properties(section()));
+}
+
+TEST(KafkaProperties, an_unknown_name_is_told_at_its_line) {
+    const std::string fault = fault_of("  linger.ms: 20\n  no.such.prop: true\n");
+    EXPECT_TRUE(fault.starts_with("test.yaml:3: properties.no.such.prop: librdkafka ")) << fault;
+    EXPECT_NE(fault.find("expected one of its CONFIGURATION.md"), std::string::npos) << fault;
+}
+
+TEST(KafkaProperties, a_wrong_value_is_told_with_librdkafkas_own_range) {
+    EXPECT_EQ(fault_of("  linger.ms: abc\n"),
+              "test.yaml:2: properties.linger.ms: is 'abc', expected 0 .. 900000");
+    EXPECT_EQ(fault_of("  security.protocol: BOGUS\n"),
+              "test.yaml:2: properties.security.protocol: is 'BOGUS', expected plaintext, ssl, "
+              "sasl_plaintext, sasl_ssl");
+    const std::string mechanism = fault_of("  sasl.mechanism: BOGUS\n");
+    EXPECT_TRUE(mechanism.starts_with("test.yaml:2: properties.sasl.mechanism: ")) << mechanism;
+    EXPECT_NE(mechanism.find("expected one of GSSAPI, PLAIN"), std::string::npos) << mechanism;
+}
+
+TEST(KafkaProperties, every_fault_is_told) {
+    const std::string faults = fault_of("  linger.ms: abc\n  no.such.prop: true\n");
+    EXPECT_NE(faults.find("test.yaml:2"), std::string::npos) << faults;
+    EXPECT_NE(faults.find("test.yaml:3"), std::string::npos) << faults;
+}
+
+TEST(KafkaProperties, what_does_not_go_together_is_told_before_a_client_is_needed) {
+    const std::string fault = fault_of("  security.protocol: SSL\n  ssl.ca.location: /nowhere\n");
+    EXPECT_TRUE(fault.starts_with("test.yaml:3: properties.ssl.ca.location: ")) << fault;
+}
+
+// What the shipped file shows in comments as our own defaults.
+TEST(KafkaProperties, the_shipped_file_shows_what_differs_from_librdkafkas_defaults) {
+    std::ifstream file(std::string(MILLRACE_SOURCE_DIR) + "/config/millrace.yaml");
+    std::map<std::string, std::string> shown;
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line);
+        std::string hash;
+        std::string name;
+        std::string value;
+        words >> hash >> name >> value;
+        if (hash == "#" && name.ends_with(":") && name.find('.') != std::string::npos)
+            shown[name.substr(0, name.size() - 1)] = value;
+    }
+    const ConfPtr conf = Settings(section(), "id").producer();
+    for (const char* name :
+         {"linger.ms", "message.timeout.ms", "message.max.bytes", "receive.message.max.bytes",
+          "queue.buffering.max.messages", "queue.buffering.max.kbytes"})
+        EXPECT_EQ(shown[name], value_of(conf, name)) << name;
 }
 
 }  // namespace
