@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -101,6 +102,8 @@ public:
     Connection(ServerState& state, tcp::socket socket, bool is_admin)
         : state_(state),
           stream_(std::move(socket)),
+          buffer_(std::max<std::size_t>(state.limits().max_header_bytes, 3 * kReadBytes) +
+                  kReadBytes),
           is_admin_(is_admin),
           deadline_(stream_.get_executor()),
           registration_(state, *this) {
@@ -144,16 +147,14 @@ private:
         auto parser = std::make_unique<Parser>();
         parser->header_limit(state_.limits().max_header_bytes);
         parser->body_limit(state_.limits().max_body_bytes);
-        error_code error;
-        co_await http::async_read_header(stream_, buffer_, *parser,
-                                         asio::redirect_error(asio::use_awaitable, error));
+        Request request;
+        error_code error = co_await read_header(*parser, request);
         if (error) {
             co_await give_up(error);
             co_return false;
         }
 
         keep_alive_ = parser->keep_alive();
-        Request request;
         const std::optional<Response> refusal = read_head(*parser, request);
         if (refusal) {
             const bool stays = co_await respond(*refusal, request, !parser->is_done());
@@ -176,7 +177,7 @@ private:
             co_await give_up(error);
             co_return false;
         }
-        const Response response = co_await ask_routes(request);
+        const Response response = co_await ask_routes(request, std::move(request.body));
         const bool stays = co_await respond(response, request, false);
         co_return stays;
     }
@@ -198,6 +199,27 @@ private:
         is_first_ = false;
         arm(state_.limits().request_timeout);
         co_return true;
+    }
+
+    // The parser takes each header whole and joins folded lines in silence: here they can still be
+    // seen.
+    asio::awaitable<error_code> read_header(Parser& parser, Request& request) {
+        error_code error;
+        while (!parser.is_header_done()) {
+            const std::size_t used = parser.put(buffer_.data(), error);
+            const auto head = buffer_.cdata();
+            request.is_folded |= has_folded_line({static_cast<const char*>(head.data()), used});
+            buffer_.consume(used);
+            if (error != http::error::need_more) co_return error;
+            if (buffer_.size() == buffer_.max_size()) co_return http::error::header_limit;
+            error = {};
+            const std::size_t room = std::min(kReadBytes, buffer_.max_size() - buffer_.size());
+            const std::size_t size = co_await stream_.async_read_some(
+                buffer_.prepare(room), asio::redirect_error(asio::use_awaitable, error));
+            if (error) co_return error;
+            buffer_.commit(size);
+        }
+        co_return error;
     }
 
     std::optional<Response> read_head(const Parser& parser, Request& request) const {
@@ -252,7 +274,7 @@ private:
 
     // The routes may take their time, but not for ever: then the effect is unknown, and that is
     // what the client is told.
-    asio::awaitable<Response> ask_routes(const Request& request) {
+    asio::awaitable<Response> ask_routes(const Request& head, std::string body) {
         struct Pending {
             explicit Pending(const asio::any_io_executor& executor) : timer(executor) {}
             std::optional<Response> response;
@@ -260,7 +282,9 @@ private:
         };
         const auto pending = std::make_shared<Pending>(stream_.get_executor());
         pending->timer.expires_after(state_.limits().request_timeout);
-        state_.routes.handle(request, [pending](Response response) {
+        Request request = head;
+        request.body = std::move(body);
+        state_.routes.handle(std::move(request), [pending](Response response) {
             pending->response = std::move(response);
             pending->timer.cancel();
         });
@@ -273,7 +297,7 @@ private:
         co_return to_response(problem_of(
             fail(ErrorCode::kTimeout,
                  fmt::format("no answer within {} ms", state_.limits().request_timeout.count())),
-            request));
+            head));
     }
 
     // `has_rest`: a body that was refused is still on its way.
@@ -344,7 +368,7 @@ private:
 
     ServerState& state_;
     beast::tcp_stream stream_;
-    beast::flat_buffer buffer_{kReadBytes * 4};
+    beast::flat_buffer buffer_;
     bool is_admin_;
     bool is_idle_ = false;
     bool is_first_ = true;

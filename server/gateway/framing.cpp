@@ -4,12 +4,22 @@
 
 namespace millrace::gateway {
 
+bool has_folded_line(std::string_view head) {
+    for (std::size_t at = head.find('\n'); at != std::string_view::npos;
+         at = head.find('\n', at + 1)) {
+        if (at + 1 < head.size() && (head[at + 1] == ' ' || head[at + 1] == '\t')) return true;
+    }
+    return false;
+}
+
 std::optional<Problem> check_framing(const Request& request, unsigned version) {
     const auto wrong = [&](int status, std::string what, std::string help) {
         return Problem{status, std::move(what), request.path, std::move(help), {}};
     };
     if (version != 10 && version != 11)
         return wrong(505, "only HTTP/1.0 and HTTP/1.1 are spoken here", "speak HTTP/1.1");
+    if (request.is_folded)
+        return wrong(400, "a header goes on in the next line", "send each header in one line");
     if (const std::size_t hosts = request.count_headers("host"); hosts != 1) {
         return wrong(
             400, hosts == 0 ? "the Host header is missing" : "there is more than one Host header",

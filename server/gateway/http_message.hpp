@@ -23,7 +23,8 @@ struct Request {
     Parameters query;
     Parameters headers;  // names in lower case, in order
     std::string body;
-    bool admin = false;  // came in on the admin listener
+    bool admin = false;      // came in on the admin listener
+    bool is_folded = false;  // a header went on in the next line
 
     std::string_view header(std::string_view name) const;  // the first; empty if there is none
     std::size_t count_headers(std::string_view name) const;

@@ -11,6 +11,9 @@ namespace {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// Records that are handed to the log before the loop gets its turn: well below a millisecond.
+constexpr std::size_t kSliceRecords = 250;
+
 struct Item {
     std::string_view text;
     Headers headers;
@@ -21,7 +24,7 @@ struct Item {
 };
 
 Problem unreadable(const DecodedEvent& event, const std::string& topic) {
-    std::string detail = fmt::format("the event {}", event.fault);
+    std::string detail = fmt::format("the event is refused: {}", event.fault);
     switch (event.status) {
         case EventStatus::kSchemaFault:
             return {422,
@@ -131,6 +134,8 @@ Response batch_response(const std::vector<Item>& items, const Request& request) 
 }  // namespace
 
 struct Ingest::Work {
+    using Results = std::vector<Result<RecordPosition>>;
+
     Request request;
     const TopicSection* topic;
     Timestamp timestamp;
@@ -138,6 +143,10 @@ struct Ingest::Work {
     std::shared_ptr<Strand> strand;
     bool is_batch = false;
     std::vector<Item> items;
+    std::vector<std::vector<OutgoingRecord>> slices;  // of the items without fault, in order
+    std::vector<Results> results;                     // by slice
+    std::size_t published = 0;                        // slices
+    std::size_t open = 0;                             // slices that are not confirmed yet
     std::optional<Response> refusal;
 };
 
@@ -166,6 +175,14 @@ std::optional<Problem> Ingest::refuse(const Request& request, const std::string&
             "post to one of these, or declare it under `topics` in the configuration",
             {}};
     }
+    if (const auto coding = trimmed(request.header("content-encoding"));
+        !coding.empty() && !equal_ignoring_case(coding, "identity")) {
+        return Problem{415,
+                       fmt::format("the Content-Encoding '{}' is not understood", coding),
+                       request.path,
+                       "send the events as they are, without compression",
+                       {}};
+    }
     if (is_ingest_type(request.header("content-type"))) return std::nullopt;
     return Problem{
         415,
@@ -182,20 +199,24 @@ void Ingest::handle(Request request, const std::string& topic, Respond respond) 
     work->timestamp = from_epoch_ms(to_epoch_ms(parts_.runtime.clock().now()));
     work->respond = std::move(respond);
     work->strand = pool_.make_strand();
-    work->strand->post([this, work] {
-        read(work);
-        parts_.runtime.loop().post([this, work] { publish(work); });
+    Strand& strand = *work->strand;
+    strand.post([this, work = std::move(work)]() mutable {
+        read(*work);
+        make_slices(*work);
+        if (work->slices.empty()) return finish(std::move(work));
+        parts_.runtime.loop().post(
+            [this, work = std::move(work)]() mutable { publish(std::move(work)); });
     });
 }
 
-void Ingest::read(const std::shared_ptr<Work>& work) const {
-    const Request& request = work->request;
+void Ingest::read(Work& work) const {
+    const Request& request = work.request;
     const auto body = read_ingest_body(request, parts_.config.server.limits.max_batch_events);
     if (!body) {
-        work->refusal = to_response(problem_of_body(body.error(), request));
+        work.refusal = to_response(problem_of_body(body.error(), request));
         return;
     }
-    work->is_batch = body->is_batch;
+    work.is_batch = body->is_batch;
     const std::string idempotency_key(request.header("idempotency-key"));
     const auto key = request.parameter("key");
     for (const std::string_view text : body->events) {
@@ -208,58 +229,83 @@ void Ingest::read(const std::shared_ptr<Work>& work) const {
         if (key) item.key = *key;
         if (!idempotency_key.empty()) {
             // One key for the request: the place in it tells its events apart.
-            const std::string suffix = body->is_batch ? fmt::format(".{}", work->items.size()) : "";
+            const std::string suffix = body->is_batch ? fmt::format(".{}", work.items.size()) : "";
             item.headers.emplace_back("idempotency-key", idempotency_key + suffix);
         }
-        read_item(item, parts_.reader, *work->topic);
-        work->items.push_back(std::move(item));
+        read_item(item, parts_.reader, *work.topic);
+        work.items.push_back(std::move(item));
     }
 }
 
-void Ingest::publish(const std::shared_ptr<Work>& work) {
-    if (work->refusal) {
-        counters_[work->topic->name].rejected->add();
-        work->respond(std::move(*work->refusal));
-        return;
-    }
-    std::vector<OutgoingRecord> records;
-    for (const Item& item : work->items) {
+void Ingest::make_slices(Work& work) const {
+    for (const Item& item : work.items) {
         if (item.fault) continue;
-        records.push_back({work->topic->name, std::nullopt, item.key, std::string(item.text),
-                           item.headers, work->timestamp});
+        if (work.slices.empty() || work.slices.back().size() == kSliceRecords) {
+            work.slices.emplace_back();
+            work.slices.back().reserve(std::min(kSliceRecords, work.items.size()));
+        }
+        work.slices.back().push_back({work.topic->name, std::nullopt, item.key,
+                                      std::string(item.text), item.headers, work.timestamp});
     }
-    if (records.empty()) {
-        confirmed(work, {});
-        return;
-    }
-    parts_.transport.publish(std::move(records), Origin::kIngest,
-                             [this, work](std::vector<Result<RecordPosition>> results) {
-                                 confirmed(work, std::move(results));
-                             });
+    work.results.resize(work.slices.size());
+    work.open = work.slices.size();
 }
 
-void Ingest::confirmed(const std::shared_ptr<Work>& work,
+void Ingest::publish(std::shared_ptr<Work> work) {
+    const std::size_t slice = work->published++;
+    const bool is_last = work->published == work->slices.size();
+    parts_.transport.publish(std::move(work->slices[slice]), Origin::kIngest,
+                             [this, work, slice](Work::Results results) mutable {
+                                 confirmed(std::move(work), slice, std::move(results));
+                             });
+    if (is_last) return;
+    parts_.runtime.loop().post(
+        [this, work = std::move(work)]() mutable { publish(std::move(work)); });
+}
+
+void Ingest::confirmed(std::shared_ptr<Work> work, std::size_t slice,
                        std::vector<Result<RecordPosition>> results) {
-    Counters& counters = counters_[work->topic->name];
-    auto result = results.begin();
-    bool lacks_id = false;
-    for (Item& item : work->items) {
+    work->results[slice] = std::move(results);
+    if (--work->open > 0) return;
+    Strand& strand = *work->strand;
+    strand.post([this, work = std::move(work)]() mutable { finish(std::move(work)); });
+}
+
+void Ingest::finish(std::shared_ptr<Work> work) {
+    if (!work->refusal) {
+        take_results(*work);
+        name_derived_ids(*work);
+    } else {
+        counters_.at(work->topic->name).rejected->add();
+    }
+    auto answer = std::make_shared<Response>(
+        work->refusal    ? std::move(*work->refusal)
+        : work->is_batch ? batch_response(work->items, work->request)
+                         : single_response(work->items.front(), work->request));
+    parts_.runtime.loop().post(
+        [respond = std::move(work->respond), answer] { respond(std::move(*answer)); });
+}
+
+void Ingest::take_results(Work& work) const {
+    const Counters& counters = counters_.at(work.topic->name);
+    std::size_t accepted = 0;
+    std::size_t taken = 0;
+    for (Item& item : work.items) {
         if (item.fault) {
             counters.rejected->add();
-        } else if (const auto& appended = *result++; appended) {
+            continue;
+        }
+        const auto& appended = work.results[taken / kSliceRecords][taken % kSliceRecords];
+        ++taken;
+        if (appended) {
             item.position = *appended;
-            lacks_id = lacks_id || item.event_id.empty();
-            counters.accepted->add();
+            ++accepted;
         } else {
-            item.fault = problem_of(appended.error(), work->request);
+            item.fault = problem_of(appended.error(), work.request);
             counters.failed->add();
         }
     }
-    if (!lacks_id) return answer(*work);
-    work->strand->post([this, work] {
-        name_derived_ids(*work);
-        parts_.runtime.loop().post([this, work] { answer(*work); });
-    });
+    counters.accepted->add(static_cast<double>(accepted));
 }
 
 // The id that every reader of the record derives; the reader here is the same one.
@@ -269,11 +315,6 @@ void Ingest::name_derived_ids(Work& work) const {
         item.event_id =
             parts_.reader.decode(as_batch(item, work.timestamp))->events.front().effective_id;
     }
-}
-
-void Ingest::answer(Work& work) const {
-    work.respond(work.is_batch ? batch_response(work.items, work.request)
-                               : single_response(work.items.front(), work.request));
 }
 
 }  // namespace millrace::gateway

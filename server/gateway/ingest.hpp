@@ -1,8 +1,11 @@
 // Ingest: POST /v1/topics/{topic}/events. Reads the events of a request, appends them to the log,
 // and answers once that is confirmed.
 //
-// Thread rule: `handle` and its callback on the loop thread; payloads are cut and parsed on the
-// pool. Ownership: outlives the loop's run. Errors: per event, with what was appended beside it.
+// Thread rule: `handle` and its callback on the loop thread. Whatever grows with the request
+// happens on the pool (payloads cut and parsed, records made, the answer written, all of it let
+// go), or on the loop in slices of kSliceRecords, so that a large batch does not hold up its
+// neighbours. Ownership: outlives the loop's run. Errors: per event, with what was appended beside
+// it.
 #pragma once
 
 #include <functional>
@@ -31,11 +34,16 @@ private:
     struct Counters {
         std::shared_ptr<Counter> accepted, rejected, failed;
     };
-    void read(const std::shared_ptr<Work>& work) const;
-    void publish(const std::shared_ptr<Work>& work);
-    void confirmed(const std::shared_ptr<Work>& work, std::vector<Result<RecordPosition>> results);
+    void read(Work& work) const;
+    void make_slices(Work& work) const;
+    // A slice of the records, and so on until the last.
+    void publish(std::shared_ptr<Work> work);
+    void confirmed(std::shared_ptr<Work> work, std::size_t slice,
+                   std::vector<Result<RecordPosition>> results);
+    // On the pool: gives the results to their events, writes the answer, counts.
+    void finish(std::shared_ptr<Work> work);
+    void take_results(Work& work) const;
     void name_derived_ids(Work& work) const;
-    void answer(Work& work) const;
 
     const GatewayParts& parts_;
     WorkerPool& pool_;

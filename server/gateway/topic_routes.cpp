@@ -156,17 +156,19 @@ std::string record_json(const DecodedEvent& event) {
 std::string records_json(const Reading& reading, const DecodedBatch& batch) {
     std::string items;
     Offset next = reading.from;
+    Offset high = reading.log.high;
     std::size_t count = 0;
     for (const DecodedEvent& event : batch.events) {
         if (count++ == reading.limit || items.size() > kMaxPageBytes) break;
         if (!items.empty()) items += ",";
         items += record_json(event);
         next = event.record->offset.next();
+        high = std::max(high, next);  // appended since the watermarks were read
     }
     return fmt::format(
         R"({{"topic":{},"partition":{},"low":{},"high":{},"next":{},"records":[{}]}})",
         json_quoted(reading.origin.topic), reading.origin.partition.value, reading.log.low.value,
-        std::max(reading.log.high, next).value, next.value, items);
+        high.value, next.value, items);
 }
 
 // Negative: counted from the end, to be resolved with the watermarks.

@@ -116,6 +116,55 @@ TEST_F(GatewayTest, ingest_tokens_are_asked_for_when_there_are_any) {
               200);
 }
 
+TEST_F(GatewayTest, events_that_are_compressed_are_refused) {
+    start();
+    const std::string path = "/v1/topics/task-events/events";
+    const Answer answer = ask("POST", path, "Content-Encoding: gzip\r\n", kEvent);
+    EXPECT_EQ(answer.status, 415);
+    EXPECT_THAT(answer.body, HasSubstr("gzip"));
+    EXPECT_EQ(ask("POST", path, "Content-Encoding: identity\r\n", kEvent).status, 200);
+}
+
+TEST_F(GatewayTest, a_fault_of_an_event_reads_as_a_sentence) {
+    start();
+    const Answer answer = ask("POST", "/v1/topics/task-events/events", "", "{\"a\":");
+    EXPECT_THAT(std::string(answer.json().at("detail").as_string()),
+                StartsWith("the event is refused: the value is not JSON: "));
+}
+
+// More events than are handed to the log at a time, faults among them.
+TEST_F(GatewayTest, a_large_batch_is_answered_event_by_event_in_order) {
+    start();
+    std::string lines;
+    for (int i = 0; i < 1'200; ++i)
+        lines +=
+            i % 100 == 7 ? "nonsense\n" : "{\"user_id\":\"7\",\"n\":" + std::to_string(i) + "}\n";
+    const Answer answer = ask("POST", "/v1/topics/task-events/events",
+                              "Content-Type: application/x-ndjson\r\n", lines);
+    ASSERT_EQ(answer.status, 207);
+    EXPECT_EQ(answer.json().at("accepted").as_int64(), 1'188);
+    const auto answered = answer.json();
+    const auto& results = answered.at("results").as_array();
+    const auto stored = transport.all_of("task-events");
+    ASSERT_EQ(results.size(), 1'200U);
+    std::int64_t next = 0;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+        const auto& result = results[i].as_object();
+        ASSERT_EQ(result.contains("error"), i % 100 == 7) << i;
+        if (result.contains("error")) continue;
+        ASSERT_EQ(result.at("offset").as_int64(), next) << i;
+        ASSERT_THAT(*stored.at(static_cast<std::size_t>(next)).value,
+                    HasSubstr("\"n\":" + std::to_string(i) + "}"));
+        ++next;
+    }
+    EXPECT_EQ(
+        counted("millrace_ingest_events_total", {{"topic", "task-events"}, {"result", "accepted"}}),
+        1'188);
+    EXPECT_EQ(
+        counted("millrace_ingest_events_total", {{"topic", "task-events"}, {"result", "rejected"}}),
+        12);
+}
+
 // ---- limits and misbehaviour ----
 
 TEST_F(GatewayTest, smuggling_is_answered_400_and_the_connection_closed) {
@@ -135,6 +184,8 @@ TEST_F(GatewayTest, smuggling_is_answered_400_and_the_connection_closed) {
               smuggled,
           post + "Host: localhost\r\nContent-Length: 4\r\nContent-Length: 60\r\n\r\n" + smuggled,
           post + "Host: localhost\r\nContent-Length : 4\r\n\r\n" + smuggled,
+          post + "Host: localhost\r\nX: a\r\n Content-Length: 4\r\n\r\n",
+          post + "Host: localhost\r\nContent-Length: 4\r\n\t0\r\n\r\n" + smuggled,
           std::string("GET /healthz HTTP/1.1\r\n\r\n"),
           std::string("GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"),
           std::string("nonsense\r\n\r\n")}) {
@@ -311,9 +362,28 @@ TEST_F(GatewayTest, topics_and_their_records_can_be_looked_at) {
     EXPECT_EQ(records.at(1).as_object().at("value").as_string(), "/wE=");
     EXPECT_EQ(records.at(1).as_object().at("value_encoding").as_string(), "base64");
     EXPECT_EQ(admin("/v1/topics/task-events/records?partition=x").status, 400);
+    const auto beyond = admin("/v1/topics/task-events/records?partition=1&offset=99999").json();
+    EXPECT_EQ(beyond.at("high").as_int64(), 2);
+    EXPECT_EQ(beyond.at("next").as_int64(), 99'999);
+    EXPECT_TRUE(beyond.at("records").as_array().empty());
 }
 
 // ---- sessions ----
+
+TEST_F(GatewayTest, a_user_that_is_not_text_or_too_long_is_refused) {
+    config.gateway.max_user_bytes = 8;
+    start();
+    for (const char* user : {"%ff%fe", "%c3", "123456789"}) {
+        for (const std::string& path :
+             {std::string("/v1/ws?user=") + user, std::string("/ws/") + user}) {
+            EXPECT_EQ(SocketClient(port, path).handshake.status, 400) << path;
+        }
+        const Answer answer = ask("GET", std::string("/v1/stream?user=") + user);
+        EXPECT_EQ(answer.status, 400) << user;
+        EXPECT_THAT(answer.body, HasSubstr("the user's id is "));
+    }
+    EXPECT_EQ(SocketClient(port, "/v1/ws?user=J%C3%BCrgen").handshake.status, 101);
+}
 
 TEST_F(GatewayTest, a_push_reaches_the_sessions_of_its_user_only) {
     start();
