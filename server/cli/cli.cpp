@@ -1,7 +1,9 @@
 #include "cli/cli.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <memory>
 
 #include "cli/options.hpp"
@@ -73,9 +75,10 @@ void add_server_commands(CLI::App& app, Parsed& parsed, int& code) {
         finish_source(parsed);
         code = check(parsed.source, parsed.json);
     });
-    app.add_subcommand("version", "Print the version")->callback([] {
-        std::printf("millrace %s\n", kVersion);
-    });
+    auto* version_command = app.add_subcommand("version", "Print the version");
+    version_command->add_flag("--json", parsed.json, "Output for programs");
+    version_command->callback(
+        [&] { std::printf(parsed.json ? "{\"version\":\"%s\"}\n" : "millrace %s\n", kVersion); });
 }
 
 void add_topic_commands(CLI::App& app, Parsed& parsed, int& code) {
@@ -95,7 +98,9 @@ void add_topic_commands(CLI::App& app, Parsed& parsed, int& code) {
     tail_command->add_option("--from", parsed.from, "Where to begin")
         ->check(CLI::IsMember({"earliest", "latest"}));
     tail_command->add_option("--user", parsed.tail.user, "Only this user's");
-    tail_command->add_option("--count", parsed.tail.count, "Stop after so many");
+    tail_command->add_option("--count", parsed.tail.count, "Stop after so many")
+        ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max(),
+                           "a whole number from 1 on"));
     add_remote_options(*tail_command, parsed);
     tail_command->callback([&] {
         parsed.tail.remote = parsed.remote;

@@ -65,22 +65,45 @@ void print_handler_notes(const boost::json::object& handler) {
     }
 }
 
-// An answer whose items are alike is a table; anything else stays JSON.
-void print_answer(const boost::json::value& answer) {
-    const auto* items = answer.is_object() ? answer.as_object().if_contains("items") : nullptr;
-    if (items == nullptr || !items->is_array() || items->as_array().empty()) {
-        std::printf("%s\n", boost::json::serialize(answer).c_str());
-        return;
-    }
+bool is_table(const boost::json::value& value) {
+    if (!value.is_array() || value.as_array().empty()) return false;
+    return std::ranges::all_of(value.as_array(), [](const auto& row) { return row.is_object(); });
+}
+
+// The columns are those of the first row.
+void print_rows(const boost::json::array& items) {
     Row head;
-    for (const auto& cell : items->as_array().front().as_object()) head.emplace_back(cell.key());
+    for (const auto& cell : items.front().as_object()) head.emplace_back(cell.key());
     std::vector<Row> rows;
-    for (const auto& item : items->as_array()) {
+    for (const auto& item : items) {
         Row row;
         for (const auto& name : head) row.push_back(member(item.as_object(), name.c_str()));
         rows.push_back(std::move(row));
     }
     print_table(head, rows);
+}
+
+// Single values as lines, lists of objects as tables, and which shards answered only if not all
+// did.
+void print_answer(const boost::json::value& answer) {
+    if (!answer.is_object()) {
+        std::printf("%s\n", boost::json::serialize(answer).c_str());
+        return;
+    }
+    for (const auto& member : answer.as_object()) {
+        const auto& value = member.value();
+        const std::string name(member.key());
+        if (name == "shards" && value.is_object()) {
+            const auto* elsewhere = value.as_object().if_contains("elsewhere");
+            if (elsewhere != nullptr && *elsewhere != boost::json::array())
+                std::printf("elsewhere: %s\n", text_of(*elsewhere).c_str());
+        } else if (!is_table(value)) {
+            std::printf("%s: %s\n", name.c_str(), text_of(value).c_str());
+        }
+    }
+    for (const auto& member : answer.as_object()) {
+        if (is_table(member.value())) print_rows(member.value().as_array());
+    }
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ struct TailOptions {
     std::string topic;
     bool from_earliest = false;
     std::string user;
-    std::uint64_t count = 0;  // 0: until interrupted
+    std::int64_t count = 0;  // 0: until interrupted
 };
 
 struct QueryOptions {

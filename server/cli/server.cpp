@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <utility>
 
 #include "cli/options.hpp"
 #include "cli/version.hpp"
@@ -83,22 +84,26 @@ void Server::count_plugins() {
 int Server::run() {
     auto bound = gateway_->listen();
     if (!bound) throw ErrorException(bound.error());
+    bound_ = std::move(*bound);
     if (config_.gateway.auth == GatewaySection::Auth::kNone) {
         log::warn("gateway",
                   "gateway.auth.mode is none: whoever reaches {} is whom they say they are "
                   "(development only)",
-                  url_of(bound->http));
+                  url_of(bound_.http));
     }
-    announce(*bound);
+    // Brokers may be away for long, and /readyz tells of it; the embedded log is part of this
+    // server.
+    if (config_.transport != TransportKind::kEmbedded) announce();
     wait_for_signal();
     open_transport();
     runtime_.run();
     return code_;
 }
 
-void Server::announce(const gateway::Bound& bound) const {
-    const std::string http = url_of(bound.http);
-    const std::string admin = url_of(bound.admin);
+void Server::announce() {
+    if (std::exchange(announced_, true)) return;
+    const std::string http = url_of(bound_.http);
+    const std::string admin = url_of(bound_.admin);
     std::printf("millrace ready %s admin %s\n", http.c_str(), admin.c_str());
     std::fflush(stdout);
     if (!isatty(STDOUT_FILENO)) return;
@@ -118,6 +123,7 @@ void Server::open_transport() {
         if (stopping_) return;
         if (opened) {
             open_trouble_.clear();
+            announce();
             log::info("server", "the {} transport is open, {} handlers start", transport_->name(),
                       blueprint_.handlers().size());
             supervisor_.start();

@@ -40,7 +40,7 @@ private:
 
     std::unique_ptr<Transport> make_transport();
     void count_plugins();
-    void announce(const gateway::Bound& bound) const;
+    void announce();
     void open_transport();
     void wait_for_signal();
     void give_up(const std::string& reason);
@@ -60,6 +60,8 @@ private:
     engine::Supervisor supervisor_;
     std::string admin_token_;
     std::unique_ptr<gateway::Gateway> gateway_;
+    gateway::Bound bound_;
+    bool announced_ = false;
     boost::asio::signal_set signals_;
     std::unique_ptr<Timer> open_timer_;
     std::unique_ptr<Timer> stop_timer_;

@@ -95,7 +95,7 @@ private:
     const TailOptions& options_;
     ApiClient client_;
     std::map<int, std::int64_t> next_;
-    std::uint64_t shown_ = 0;
+    std::int64_t shown_ = 0;
 };
 
 }  // namespace
