@@ -118,6 +118,10 @@ class Floors(unittest.TestCase):
                     faults.append(f"plugins/{relative}:{line}: {name}")
         self.assertEqual(faults, [])
 
+    def test_the_abi_needs_two_headers_of_c_and_nothing_else(self):
+        names = [name for _, _, name in includes(PLUGINS / "sdk" / "include" / "millrace" / "abi.h")]
+        self.assertEqual(names, ["stddef.h", "stdint.h"])
+
     def test_a_plugin_includes_no_other_plugin(self):
         folders = {path.parent for path in PLUGINS.rglob("CMakeLists.txt")} - {PLUGINS, PLUGINS / "sdk"}
         faults = []
