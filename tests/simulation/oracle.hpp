@@ -1,0 +1,149 @@
+// Oracle: knows what was produced and what must become of it, watches what is promised while the
+// world runs, and judges what is left at the end.
+//
+// Promises are checked when they are made (a committed offset: everything below has an outcome, its
+// events are out) and when they are called in: after a crash the disks, as a power cut would leave
+// them, must still cover what the groups have committed. One thread.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "simulation/model.hpp"
+#include "simulation/scenario.hpp"
+#include "simulation/sim_cluster.hpp"
+#include "simulation/sim_disk.hpp"
+
+namespace millrace::simulation {
+
+enum class Flavour { kNormal = 1, kTombstone, kBroken, kNotAnObject, kUnknownVersion, kLoop };
+
+// A record as it lies in a topic. Copies of one event have one serial.
+struct Produced {
+    TopicPartition origin;
+    Offset offset;
+    std::string serial;
+    std::string user;
+    Script script;
+    Flavour flavour = Flavour::kNormal;
+    StoredPtr stored;
+};
+
+// A row of a handler's table `log`.
+struct LogRow {
+    std::string process;
+    std::string handler;
+    std::string shard;
+    std::int64_t n = 0;
+    std::string what;
+    std::string id;
+    std::string version;
+    std::string user;
+    TopicPartition origin;
+    Offset offset{-1};
+};
+
+// What was seen, for the report of many runs.
+struct Tally {
+    std::uint64_t records = 0;
+    std::uint64_t effects = 0;
+    std::uint64_t repeats = 0;  // at another owner of the partition
+    std::uint64_t dead_letters = 0;
+    std::uint64_t published = 0;
+    std::uint64_t crashes = 0;
+    std::uint64_t moves = 0;
+    void add(const Tally& other);
+};
+
+class Oracle final : public ClusterWatch, public Witness {
+public:
+    Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::string root,
+           std::vector<std::string> processes);
+
+    void set_cluster(const Cluster& cluster) { cluster_ = &cluster; }
+    void produced(Produced record);
+    // Something happened after which work may be done again.
+    void disturbed() { disturbances_.insert(scheduler_.steps()); }
+
+    void on_commit(const std::string& process, const std::string& group,
+                   const TopicPartition& origin, Offset position) override;
+    void on_moved(const std::string& group) override;
+    void on_called(const CallNote& note) override;
+    void on_fault(const std::string& what) override;
+
+    // The disks as a power cut would leave them cover what the groups have committed.
+    void check_durable();
+    // Everything is quiet: what became of it all.
+    void check_end();
+
+    const std::vector<std::string>& faults() const { return faults_; }
+    const Tally& tally() const { return tally_; }
+    Tally& tally() { return tally_; }
+    bool is_probing() const { return probing_; }
+
+private:
+    using CopyKey = std::pair<TopicPartition, Offset>;
+    struct Letter {
+        std::size_t copies = 0;
+        std::vector<std::uint64_t> asked_at;
+    };
+    // What lies in the dead-letter topics and in `out`, of one handler.
+    struct Sent {
+        std::map<CopyKey, Letter> records;
+        std::set<CopyKey> refused_events;
+        std::set<std::string> timers;
+        std::set<std::string> calls;
+        std::map<std::pair<std::string, int>, std::set<std::string>> events;  // (serial, index)
+    };
+    struct Acked {
+        std::set<CopyKey> copies;
+        std::map<std::pair<std::string, CopyKey>, std::uint64_t> last_step;  // by process
+    };
+
+    void read_topics();
+    void read_letter(const TopicPartition& origin, const Stored& letter);
+    void read_event(const Stored& event);
+    const HandlerPlan* plan_of_group(const std::string& group) const;
+    Fate fate_of(const Produced& record, const HandlerPlan& plan) const;
+    bool is_resolved(const Produced& record, const HandlerPlan& plan);
+    std::vector<LogRow> read_logs(CrashKind kind);
+    void read_log_file(const std::string& copy, const std::string& process, std::vector<LogRow>& rows);
+
+    // The end (oracle_end.cpp).
+    using Rows = std::vector<LogRow>;
+    void check_records(const HandlerPlan& plan, const Rows& rows);
+    void check_record(const HandlerPlan& plan, const Produced& record,
+                      const std::vector<const LogRow*>& effects);
+    void check_repeats(const HandlerPlan& plan, const std::string& serial,
+                       const std::vector<const LogRow*>& effects);
+    bool may_repeat(const HandlerPlan& plan, const LogRow& first, const LogRow& second) const;
+    bool was_disturbed_after(std::uint64_t step) const;
+    void check_order(const HandlerPlan& plan, const Rows& rows);
+    void check_timers(const HandlerPlan& plan, const Rows& rows);
+    void check_calls(const HandlerPlan& plan, const Rows& rows);
+    void check_events(const HandlerPlan& plan, const Rows& rows);
+    void check_letters(const HandlerPlan& plan);
+    void check_stateless(const HandlerPlan& plan);
+    std::string describe(const Produced& record) const;
+
+    const Scenario& scenario_;
+    Scheduler& scheduler_;
+    Disk& disk_;
+    const std::string root_;
+    const std::vector<std::string> processes_;
+    const Cluster* cluster_ = nullptr;
+    std::map<TopicPartition, std::map<Offset, Produced>> produced_;
+    std::map<std::string, std::vector<const Produced*>> by_serial_;
+    std::map<std::string, Sent> sent_;    // by handler
+    std::map<std::string, Acked> acked_;  // by handler
+    std::map<TopicPartition, std::size_t> read_up_to_;
+    std::map<std::pair<std::string, TopicPartition>, Offset> checked_;  // by group
+    std::set<std::uint64_t> disturbances_;
+    std::vector<std::string> faults_;
+    Tally tally_;
+    bool probing_ = false;
+};
+
+}  // namespace millrace::simulation
