@@ -191,7 +191,10 @@ Shard::Step Shard::settle_success(Input& input, Verdict verdict, const CallEffec
 
 // The row that stands for an input of our own: it is resolved with the row.
 Result<void> Shard::remove_row(const Input& input) {
-    if (input.response) return state_->remove_call(input.response->call.sequence);
+    if (input.response) {
+        outbox_changed_ = true;
+        return state_->remove_call(input.response->call.sequence);
+    }
     if (input.inbox != 0) return state_->remove_inbox(input.inbox);
     if (!input.timer) return {};
     loaded_timers_.erase({input.timer->id, input.timer->firing});

@@ -242,6 +242,8 @@ TEST_F(DeadLetters, of_a_response_say_which_call_of_which_record) {
     EXPECT_EQ(letter.header("millrace-partition"), "1");
     EXPECT_EQ(letter.header("millrace-offset"), "0");
     EXPECT_EQ(letter.value, "payload");
+    // The call has left the outbox.
+    EXPECT_NE(world.supervisor->status().find(R"("outbox":0)"), std::string::npos);
 }
 
 TEST_F(DeadLetters, of_an_event_that_its_topic_refuses_say_which_record_it_came_from) {
