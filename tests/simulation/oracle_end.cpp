@@ -61,18 +61,22 @@ void Oracle::check_record(const HandlerPlan& plan, const Produced& record,
                              dead ? letter->second.copies : 0, to_string(fate)));
     }
     if (fate != Fate::kEither || !dead) return;
-    // Both only if it was run again because the first outcome was lost on the way.
+    // Both only if it was run again because the first outcome was lost on the way, or elsewhere.
     for (const auto* effect : effects) {
         if (effect->origin != record.origin || effect->offset != record.offset) continue;
+        const auto& steps = acked_[plan.section.name].last_step;
+        const auto acked = steps.find({effect->process, copy});
+        const std::uint64_t at = acked == steps.end() ? 0 : acked->second;
         if (std::ranges::none_of(letter->second.asked_at,
-                                 [&](auto step) { return was_disturbed_after(step); }))
+                                 [&](auto step) { return was_disturbed_between(step, at); }))
             on_fault(fmt::format("{}: {} was dead-lettered and has an effect in {}",
                                  plan.section.name, describe(record), effect->process));
     }
 }
 
-bool Oracle::was_disturbed_after(std::uint64_t step) const {
-    return disturbances_.lower_bound(step) != disturbances_.end();
+bool Oracle::was_disturbed_between(std::uint64_t one, std::uint64_t other) const {
+    const auto first = disturbances_.lower_bound(std::min(one, other));
+    return first != disturbances_.end() && *first <= std::max(one, other);
 }
 
 void Oracle::check_repeats(const HandlerPlan& plan, const std::string& serial,

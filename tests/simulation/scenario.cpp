@@ -21,7 +21,6 @@ HandlerSection make_section(const std::string& name, Rng& random, bool ring_is_s
     section.max_calls = 2;
     section.call_timeout = milliseconds(1'000);
     section.call_retry_for = milliseconds(8'000);
-    section.lost_position = HandlerSection::LostPosition::kAccept;
     return section;
 }
 
@@ -72,6 +71,7 @@ FaultPlan make_faults(Rng& random, int processes) {
     }
     if (random.chance(0.4)) plan.cluster.publish_fails = 0.3 * random.unit();
     if (random.chance(0.4)) plan.cluster.answer_lost = 0.3 * random.unit();
+    if (random.chance(0.3)) plan.cluster.question_fails = 0.5 * random.unit();
     plan.cluster.arrives_anyway = random.unit();
     if (random.chance(0.4)) plan.cluster.gap = 0.3 * random.unit();
     plan.cluster.latency = milliseconds(random.spread(1, 60));
@@ -108,6 +108,7 @@ Scenario make_scenario(std::uint64_t seed) {
     scenario.duration = milliseconds(random.spread(20, 15'000));
     const int pages[] = {2, 10, 50, 1'000};
     scenario.checkpoint_pages = pages[random.below(4)];
+    scenario.revoke_timeout = milliseconds(random.spread(10, 2'500));
     scenario.ends_with_crash = random.chance(0.5);
     scenario.faults = make_faults(random, scenario.processes);
     return scenario;

@@ -50,6 +50,7 @@ struct Scenario {
     double other_topic = 0;
     double keyed_otherwise = 0;  // a user's record on another partition
     nanoseconds duration{0};     // of production
+    milliseconds revoke_timeout{1'000};
     int checkpoint_pages = 1'000;
     bool ends_with_crash = false;
     FaultPlan faults;

@@ -214,7 +214,6 @@ void Cluster::give(const std::string& name, Member& member) {
     for (const auto& origin : member.partitions) {
         const auto offset = committed(name, origin);
         assigned.push_back({origin, offset});
-        tenures_.push_back({name, origin, member.process, epoch, offset, scheduler_.steps()});
     }
     member.consumer->assigned(epoch, std::move(assigned));
 }
@@ -291,10 +290,34 @@ void SimTransport::publish(std::vector<OutgoingRecord> records, Origin,
                 std::move(send));
 }
 
+Offset Cluster::first_at(const TopicPartition& origin, Timestamp time) const {
+    const PartitionLog& log = logs_.at(origin);
+    for (const auto& record : log.records) {
+        if (record->timestamp >= time) return record->offset;
+    }
+    return log.end;
+}
+
+void SimTransport::cluster_id(Callback<Result<std::string>> done) {
+    Result<std::string> id = std::string("simulated");
+    if (cluster_.random_.chance(cluster_.faults.question_fails))
+        id = fail(ErrorCode::kUnavailable, "the broker is away");
+    runtime_.loop().post([done = std::move(done), id] { done(id); });
+}
+
+void SimTransport::offset_at(const TopicPartition& origin, Timestamp time,
+                             Callback<Result<Offset>> done) {
+    const Offset offset = cluster_.first_at(origin, time);
+    runtime_.loop().post([done = std::move(done), offset] { done(offset); });
+}
+
 void SimTransport::topics(Callback<Result<std::vector<TopicInfo>>> done) {
     std::vector<TopicInfo> all;
     for (const auto& [topic, count] : cluster_.counts_) all.push_back({topic, count});
-    runtime_.loop().post([done = std::move(done), all] { done(all); });
+    Result<std::vector<TopicInfo>> answer = all;
+    if (cluster_.random_.chance(cluster_.faults.question_fails))
+        answer = fail(ErrorCode::kUnavailable, "the broker is away");
+    runtime_.loop().post([done = std::move(done), answer] { done(answer); });
 }
 
 void SimTransport::watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) {
@@ -311,6 +334,8 @@ void SimTransport::read(const TopicPartition& origin, Offset offset, std::size_t
         fail(ErrorCode::kNotFound, to_string(origin) + ": no such partition");
     if (found != cluster_.logs_.end())
         batch = make_batch(origin, found->second, offset, limit, Epoch{});
+    if (cluster_.random_.chance(cluster_.faults.question_fails))
+        batch = fail(ErrorCode::kUnavailable, "the broker is away");
     runtime_.loop().post([done = std::move(done), batch] { done(batch); });
 }
 

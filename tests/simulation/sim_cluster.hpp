@@ -42,7 +42,7 @@ struct PartitionLog {
     Offset end{0};
 };
 
-// One time that a process had a partition.
+// One time that a process had a partition, from when it knew of it.
 struct Tenure {
     std::string group;
     TopicPartition origin;
@@ -54,6 +54,7 @@ struct Tenure {
 
 struct ClusterFaults {
     double publish_fails = 0;   // nothing was written
+    double question_fails = 0;  // of cluster_id, topics, read
     double answer_lost = 0;     // written, but the producer is told kTimeout
     double arrives_anyway = 0.5;  // what a crashed process had sent
     std::set<std::string> away;  // topics that cannot be written to
@@ -123,6 +124,7 @@ private:
     std::vector<TopicPartition> partitions_of(const Group& group) const;
     Member* member_of(const SimConsumer& consumer);
     void feed(const TopicPartition& origin);
+    Offset first_at(const TopicPartition& origin, Timestamp time) const;
     Result<RecordPosition> store(OutgoingRecord& record, std::uint64_t asked_at);
 
     Scheduler& scheduler_;
@@ -149,8 +151,11 @@ public:
                                                 ConsumerListener& listener) override;
     void publish(std::vector<OutgoingRecord> records, Origin origin,
                  Callback<std::vector<Result<RecordPosition>>> done) override;
+    void cluster_id(Callback<Result<std::string>> done) override;
     void topics(Callback<Result<std::vector<TopicInfo>>> done) override;
     void watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) override;
+    void offset_at(const TopicPartition& origin, Timestamp time,
+                   Callback<Result<Offset>> done) override;
     void read(const TopicPartition& origin, Offset offset, std::size_t limit,
               Callback<Result<RecordBatchPtr>> done) override;
     std::optional<std::string> trouble() const override { return std::nullopt; }

@@ -76,6 +76,8 @@ void SimConsumer::take(const std::pair<Epoch, std::vector<Assigned>>& assignment
     reading_.clear();
     for (const auto& each : assignment.second) {
         reading_[each.origin] = {};
+        cluster_.tenures_.push_back({subscription_.group, each.origin, process_, epoch_,
+                                     each.committed, cluster_.scheduler_.steps()});
         cluster_.scheduler_.trace("{}: is given {} in epoch {}, committed {}", process_,
                                   to_string(each.origin), epoch_.value,
                                   each.committed ? each.committed->value : -1);
@@ -129,10 +131,7 @@ Offset SimConsumer::resolve(const TopicPartition& origin, StartPosition from) co
         case StartPosition::Kind::kLatest:
             return log.end;
         case StartPosition::Kind::kTime:
-            break;
-    }
-    for (const auto& record : log.records) {
-        if (record->timestamp >= from.time) return record->offset;
+            return cluster_.first_at(origin, from.time);
     }
     return log.end;
 }

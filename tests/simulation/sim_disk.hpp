@@ -87,6 +87,8 @@ public:
     DiskFaults* faults_of(const std::string& path);
     // What the world does before each write, sync, truncation and removal: it may crash the process.
     std::function<void()> before_operation;
+    // A fault was injected.
+    std::function<void()> on_fault;
     std::uint64_t operations() const { return operations_; }
     void operation(std::uint64_t kind);
 

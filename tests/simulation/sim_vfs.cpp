@@ -28,7 +28,11 @@ Disk::File& file_of(sqlite3_file* handle) {
 // Of a life that has ended: what it does goes nowhere, and nothing of it fails.
 bool in_the_void() { return disk().scheduler().in_ended_life(); }
 
-bool hits(double probability) { return !in_the_void() && disk().random().chance(probability); }
+bool hits(double probability) {
+    if (in_the_void() || !disk().random().chance(probability)) return false;
+    disk().on_fault();
+    return true;
+}
 
 int close_file(sqlite3_file* handle) {
     disk().disconnected(handle);

@@ -53,6 +53,7 @@ World::World(const Scenario& scenario, std::uint64_t seed, const RunOptions& opt
     if (options.trace) scheduler_.tracer = [this](const std::string& text) { print(text); };
     scheduler_.before_step = [this] { before_step(); };
     disk_.before_operation = [this] { before_operation(); };
+    disk_.on_fault = [this] { oracle_.disturbed(); };
     crash_step_ = options.crash_at_step;
     crash_operation_ = options.crash_at_operation;
     crash_kind_ = options.crash_kind;
@@ -297,6 +298,9 @@ RunResult World::run() {
             watch_bounds();
         }
     }
+    RunResult result;
+    result.busy_steps = scheduler_.steps();
+    result.busy_operations = disk_.operations();
     heal();
     const nanoseconds limit = scheduler_.now() + kLongestHealing;
     bool quiet = false;
@@ -315,8 +319,12 @@ RunResult World::run() {
             oracle_.on_fault("it does not stop:" + what_waits());
         oracle_.check_end();
     }
-    return {oracle_.faults(), scheduler_.hash(), scheduler_.steps(), disk_.operations(),
-            oracle_.tally()};
+    result.faults = oracle_.faults();
+    result.hash = scheduler_.hash();
+    result.steps = scheduler_.steps();
+    result.operations = disk_.operations();
+    result.tally = oracle_.tally();
+    return result;
 }
 
 RunResult run_scenario(const Scenario& scenario, std::uint64_t seed, const RunOptions& options) {

@@ -35,6 +35,9 @@ struct RunResult {
     std::uint64_t hash = 0;
     std::uint64_t steps = 0;
     std::uint64_t operations = 0;
+    // Until the faults ceased.
+    std::uint64_t busy_steps = 0;
+    std::uint64_t busy_operations = 0;
     Tally tally;
 };
 

@@ -30,7 +30,9 @@ void World::start(Process& process) {
         [](std::string_view, std::string_view) -> Result<void> { return {}; },
         root_ + "/" + process.name,
         kSimVfs,
-        milliseconds(0)};
+        milliseconds(0),
+        scenario_.revoke_timeout,
+        scenario_.processes > 1};
     std::vector<engine::HandlerSetup> setups;
     for (const auto& plan : scenario_.handlers) {
         ModelSetup model{process.name,
