@@ -94,16 +94,34 @@ DecodedBatchPtr EnvelopeReader::decode_one(
     return decode(batch_of_one(topic, std::move(value), std::move(headers)));
 }
 
-std::optional<std::string_view> EnvelopeReader::field(const DecodedEvent& event,
-                                                      std::string_view name,
-                                                      std::string& scratch) const {
-    if (event.root == nullptr || event.rules == nullptr) return std::nullopt;
-    const FieldRule* rule = event.rules->kind().field(name);
-    if (rule == nullptr) return std::nullopt;
+namespace {
+
+// nullptr: the event could not be read, or its kind has no such field.
+const FieldRule* rule_of(const DecodedEvent& event, std::string_view name) {
+    if (event.root == nullptr || event.rules == nullptr) return nullptr;
+    return event.rules->kind().field(name);
+}
+
+EventSources sources_of(const DecodedEvent& event) {
     EventSources sources;
     sources.event = event.root;
     sources.body = event.body;
-    return rule->read(sources, scratch);
+    return sources;
+}
+
+}  // namespace
+
+std::optional<std::string_view> EnvelopeReader::field(const DecodedEvent& event,
+                                                      std::string_view name,
+                                                      std::string& scratch) const {
+    const FieldRule* rule = rule_of(event, name);
+    return rule == nullptr ? std::nullopt : rule->read(sources_of(event), scratch);
+}
+
+FieldState field_state(const DecodedEvent& event, std::string_view name) {
+    const FieldRule* rule = rule_of(event, name);
+    std::string scratch;
+    return rule == nullptr ? FieldState::kAbsent : rule->find(sources_of(event), scratch).state;
 }
 
 }  // namespace millrace

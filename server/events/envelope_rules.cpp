@@ -24,7 +24,7 @@ std::vector<JsonPath> paths_of(const ConfigNode& node, std::string_view key) {
 
 ConfigNode checked_envelope(const ConfigNode& root) {
     require_keys(root,
-                 {"version", "limits", "cloudevents", "envelope", "identity", "places", "kinds"});
+                 {"version", "limits", "cloudevents", "envelope", "identity", "changes", "places", "kinds"});
     require_member(root, "version").as_integer(1, 1);
     require_keys(require_member(root, "limits"), {"id_bytes"});
     const ConfigNode envelope = require_member(root, "envelope");
@@ -38,8 +38,29 @@ std::size_t id_limit(const ConfigNode& root) {
     return static_cast<std::size_t>(limit.as_integer(36, kLargestIdLimit));
 }
 
-// "1", "1.0", "1.0.0"; 0 if it is none of these.
+PlaceGroups places_of(const ConfigNode& root) {
+    const auto changes = root.find("changes");
+    return compile_places(require_member(root, "places"),
+                          changes ? compile_changes(*changes) : nullptr);
+}
+
+// In a pattern `#` stands for digits, and letters are small.
+bool fits(std::string_view pattern, std::string_view segment) {
+    for (const char expected : pattern) {
+        const std::size_t digits =
+            std::min(segment.find_first_not_of("0123456789"), segment.size());
+        const bool good = expected == '#' ? digits > 0
+                                          : to_lower(segment.substr(0, 1)) ==
+                                                std::string_view(&expected, 1);
+        if (!good) return false;
+        segment.remove_prefix(expected == '#' ? digits : 1);
+    }
+    return segment.empty();
+}
+
+// "1", "1.0", "1.0.0", "v1"; 0 if it is none of these.
 int major_of_text(std::string_view text) {
+    if (text.starts_with('v') || text.starts_with('V')) text.remove_prefix(1);
     int major = 0;
     const char* end = text.data() + text.size();
     auto [stop, error] = std::from_chars(text.data(), end, major);
@@ -78,7 +99,10 @@ std::string_view TypeRules::last_segment(std::string_view full_type) const {
         const std::size_t separator = rest.find_last_of(separators_);
         if (separator == std::string_view::npos) return rest;
         const std::string_view segment = rest.substr(separator + 1);
-        if (!segment.empty() && !contains(ignored_segments_, segment)) return segment;
+        const auto is_version = [segment](const std::string& pattern) {
+            return fits(pattern, segment);
+        };
+        if (!segment.empty() && std::ranges::none_of(ignored_segments_, is_version)) return segment;
         rest = rest.substr(0, separator);
     }
 }
@@ -105,7 +129,7 @@ EnvelopeRules::EnvelopeRules(const ConfigNode& root, const ConfigNode& envelope)
       type(require_member(envelope, "event_type")),
       version(require_member(envelope, "schema_version")),
       identity(require_member(root, "identity")),
-      kinds(require_member(root, "kinds"), require_member(root, "places")) {}
+      kinds(require_member(root, "kinds"), places_of(root)) {}
 
 int major_version(const json::value& value) {
     if (const json::string* text = value.if_string()) return major_of_text(*text);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 
 #include "events/json.hpp"
@@ -39,6 +40,21 @@ bool equals_ignoring_case(std::string_view name, std::string_view lower) {
 }
 
 }  // namespace
+
+const json::value& ChangePairs::newest(const json::value& value) const {
+    const json::object* pair = value.if_object();
+    if (pair == nullptr) return value;
+    const json::value* newest = nullptr;
+    for (const auto& member : *pair) {
+        const auto is_name = [&member](const std::string& name) { return member.key() == name; };
+        if (std::ranges::any_of(new_names, is_name)) {
+            newest = &member.value();
+        } else if (std::ranges::none_of(old_names, is_name)) {
+            return value;
+        }
+    }
+    return newest == nullptr ? value : *newest;
+}
 
 JsonPath JsonPath::compile(std::string_view text, const ConfigNode& node, Allowed allowed) {
     JsonPath path;
@@ -99,13 +115,12 @@ JsonPath JsonPath::operator/(const JsonPath& name) const {
 const json::value* JsonPath::find(const EventSources& sources) const {
     switch (scope_) {
         case Scope::kEvent:
-            return find_from(sources.event);
         case Scope::kBody:
-            return find_from(sources.body);
+            return present(locate(sources));
         case Scope::kCloudEvent:
             for (std::size_t i = sources.cloud_events->size; i-- > 0;) {
-                const json::value* value = find_from(sources.cloud_events->attributes[i]);
-                if (value != nullptr) return value;
+                const json::value* value = locate_in(*sources.cloud_events->attributes[i]);
+                if (present(value) != nullptr) return value;
             }
             return nullptr;
         case Scope::kHeader:
@@ -120,13 +135,21 @@ const json::object* JsonPath::find_object(const EventSources& sources) const {
     return value == nullptr ? nullptr : value->if_object();
 }
 
-const json::value* JsonPath::find_from(const json::object* object) const {
-    for (std::size_t i = 0; i + 1 < names_.size(); ++i) {
-        const json::value* inner = object->if_contains(names_[i]);
-        object = inner == nullptr ? nullptr : inner->if_object();
+const json::value* JsonPath::locate(const EventSources& sources) const {
+    return locate_in(scope_ == Scope::kBody ? *sources.body : *sources.event);
+}
+
+const json::value* JsonPath::locate_in(const json::object& from, const ChangePairs* pairs) const {
+    const json::object* object = &from;
+    const json::value* value = nullptr;
+    for (const std::string& name : names_) {
         if (object == nullptr) return nullptr;
+        value = object->if_contains(name);
+        if (value == nullptr) return nullptr;
+        if (pairs != nullptr) value = &pairs->newest(*value);
+        object = value->if_object();
     }
-    return present(object->if_contains(names_.back()));
+    return value;
 }
 
 const json::value* JsonPath::find_header(const EventSources& sources) const {

@@ -39,6 +39,14 @@ struct EventSources {
     boost::json::monotonic_resource* arena = nullptr;  // for what has to be made of headers
 };
 
+// How a delta writes what was and what is: {old: ..., new: ...}, {before: ..., after: ...}.
+struct ChangePairs {
+    std::vector<std::string> old_names;
+    std::vector<std::string> new_names;
+    // What is now: of a pair its new part, of anything else itself.
+    const boost::json::value& newest(const boost::json::value& value) const;
+};
+
 class JsonPath {
 public:
     enum class Scope { kEvent = 1, kBody, kCloudEvent, kHeader };
@@ -55,6 +63,12 @@ public:
 
     // nullptr: absent or null.
     const boost::json::value* find(const EventSources& sources) const;
+    // In the event or body; nullptr: absent. Null is found.
+    const boost::json::value* locate(const EventSources& sources) const;
+    // As locate, from this object on, wherever the path begins. In a delta `pairs` are passed
+    // through.
+    const boost::json::value* locate_in(const boost::json::object& object,
+                                        const ChangePairs* pairs = nullptr) const;
     // As find, and must be an object; the scope itself when the path names no member.
     const boost::json::object* find_object(const EventSources& sources) const;
 
@@ -68,7 +82,6 @@ public:
     const std::string& text() const { return text_; }
 
 private:
-    const boost::json::value* find_from(const boost::json::object* object) const;
     const boost::json::value* find_header(const EventSources& sources) const;
     void take_scope(std::string_view& rest, const ConfigNode& node);
 

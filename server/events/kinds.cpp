@@ -5,6 +5,19 @@
 #include "events/rule_nodes.hpp"
 
 namespace millrace {
+namespace {
+
+constexpr std::string_view kJoints = " _-";
+
+// "Reminder-Due", "reminder_due" and "ReminderDue" are one word.
+std::string plain_word(std::string_view text) {
+    std::string plain = to_lower(text);
+    std::erase_if(plain, [](char c) { return kJoints.find(c) != std::string_view::npos; });
+    return plain;
+}
+
+}  // namespace
+
 
 Kind Kind::compile(const ConfigNode& node, const PlaceGroups& places, const Kind& inherited) {
     require_keys(node, {"schemas", "type_aliases", "vague_types", "without_type", "fields"});
@@ -35,16 +48,18 @@ void Kind::compile_types(const ConfigNode& node) {
         aliases_.clear();
         for (const auto& [type, words] : types->members()) {
             for (const ConfigNode& word : require_items(words)) {
-                if (aliases_.emplace(to_lower(word.as_string()), type).second) continue;
-                word.error("this word already stands for " + aliases_[to_lower(word.as_string())]);
+                const auto [known, is_new] = aliases_.emplace(plain_word(word.as_string()), type);
+                if (!is_new && known->second != type)
+                    word.error("this word already stands for " + known->second);
             }
         }
     }
-    for (const auto& word : read_words_of(node, "vague_types")) aliases_[to_lower(word)].clear();
+    for (const auto& word : read_words_of(node, "vague_types")) aliases_[plain_word(word)].clear();
 }
 
 std::string_view Kind::type_of(std::string_view word) const {
-    const auto found = aliases_.find(word);
+    const bool is_plain = word.find_first_of(kJoints) == std::string_view::npos;
+    const auto found = is_plain ? aliases_.find(word) : aliases_.find(plain_word(word));
     return found == aliases_.end() ? word : std::string_view(found->second);
 }
 
@@ -62,8 +77,7 @@ const FieldRule* Kind::field(std::string_view name) const {
     return found == fields_.end() ? nullptr : &found->second;
 }
 
-KindSet::KindSet(const ConfigNode& kinds, const ConfigNode& places) {
-    const PlaceGroups groups = compile_places(places);
+KindSet::KindSet(const ConfigNode& kinds, const PlaceGroups& groups) {
     if (kinds.kind() != ConfigNode::Kind::kMapping) kinds.error("expected a mapping of kinds");
     default_ = Kind::compile(require_member(kinds, "default"), groups, Kind{});
     for (const auto& [name, node] : kinds.members()) {

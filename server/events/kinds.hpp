@@ -34,7 +34,8 @@ public:
     // `node`: what the kind says; the rest is as in `inherited`.
     static Kind compile(const ConfigNode& node, const PlaceGroups& places, const Kind& inherited);
 
-    // The type that a word stands for; the word itself if it stands for none.
+    // The type that a word stands for, however it is written; the word itself if it stands for
+    // none.
     std::string_view type_of(std::string_view word) const;
     // The type of an event without one; empty if it has none.
     std::string_view type_without(const EventSources& sources) const;
@@ -48,14 +49,14 @@ private:
 
     void compile_types(const ConfigNode& node);
 
-    TextMap<std::string> aliases_;  // a vague word stands for nothing
+    TextMap<std::string> aliases_;  // of plain words; a vague one stands for nothing
     std::vector<Fallback> without_type_;
     FieldRules fields_;
 };
 
 class KindSet {
 public:
-    KindSet(const ConfigNode& kinds, const ConfigNode& places);
+    KindSet(const ConfigNode& kinds, const PlaceGroups& places);
     const Kind& find(const std::string& schema) const;
 
 private:

@@ -50,6 +50,9 @@ void expect_refused(const std::string& from, const std::string& to, const std::s
 
 TEST(envelope_rules, a_fault_is_refused_with_its_line) {
     expect_refused("version: 1\n", "version: 2\n", "version");
+    expect_refused("when: recurs", "when: status", "flag");
+    expect_refused("- {changes: $body.delta}", "- {change: $body.delta}", "'change' is not known");
+    expect_refused("  old: [old,", "  olds: [old,", "'olds' is not known");
     expect_refused("max_nesting: 4", "max_nesting: 400", "max_nesting");
     expect_refused("max_nesting: 4", "max_nestling: 4", "'max_nestling' is not known here");
     expect_refused("- metadata.event_id", "- metadata..event_id", "empty member");
@@ -128,10 +131,39 @@ TEST(envelope_rules, an_overridden_part_changes_the_joined_field) {
     EXPECT_EQ(reader.field(batch->events.front(), "recurrence", scratch), "weekly every 2");
 }
 
+TEST(envelope_rules, a_type_is_one_word_however_it_is_written) {
+    const auto type = [](const char* topic, std::string_view sent) {
+        const Reading reading(topic, fmt::format(R"({{"event_type":"{}","title":"T"}})", sent));
+        return std::string(reading.envelope().event_type);
+    };
+    for (const char* sent :
+         {"task.completed", "TASK_COMPLETED", "TaskCompleted", "task completed", "todo-completed",
+          "com.todo.task.completed.v1", "com.todo.task.completed.v1.0", "task.completed.V2",
+          "io.todo.v1.task:completed", "complete"}) {
+        EXPECT_EQ(type("task-events", sent), "completed") << sent;
+    }
+    for (const char* sent : {"reminder.due", "ReminderDue", "reminderDue", "reminder-due",
+                             "due_reminder", "task.reminder_due", "reminder.due.v1"}) {
+        EXPECT_EQ(type("reminders", sent), "due") << sent;
+    }
+    for (const char* sent : {"ReminderScheduled", "reminder-scheduled", "task.reminder.scheduled"}) {
+        EXPECT_EQ(type("reminders", sent), "schedule") << sent;
+    }
+    for (const char* sent : {"ReminderCancelled", "ReminderCanceled", "reminder-cancelled"}) {
+        EXPECT_EQ(type("reminders", sent), "cancel") << sent;
+    }
+    EXPECT_EQ(type("task-updates", "task.field_changed"), "field_changed");
+    EXPECT_EQ(type("task-events", "7"), "7");
+    EXPECT_EQ(type("task-events", "task.v"), "v");
+}
+
 TEST(major_version, reads_numbers_and_texts) {
     EXPECT_EQ(major_version(12), 12);
     EXPECT_EQ(major_version(1.9), 1);
     EXPECT_EQ(major_version("10.2"), 10);
+    EXPECT_EQ(major_version("v1"), 1);
+    EXPECT_EQ(major_version("V2.0"), 2);
+    EXPECT_EQ(major_version("v"), 0);
     EXPECT_EQ(major_version("1."), 0);
     EXPECT_EQ(major_version("1.-2"), 0);
     EXPECT_EQ(major_version(""), 0);

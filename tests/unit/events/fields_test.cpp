@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "events/field_state.hpp"
 #include "reading.hpp"
 
 namespace millrace::testing {
@@ -136,6 +137,84 @@ TEST(changes, are_a_delta_a_list_of_names_or_the_whole_task) {
 TEST(field, of_what_could_not_be_read_is_null) {
     EXPECT_EQ(read_field(kTasks, "[]", "title"), "null");
     EXPECT_EQ(read_field("undeclared", R"({"title":"t"})", "title"), "t");
+}
+
+std::string said(std::string_view value, std::string_view name) {
+    const Reading reading(kTasks, value);
+    switch (field_state(reading.event(), name)) {
+        case FieldState::kAbsent:
+            return "absent";
+        case FieldState::kNothing:
+            return "nothing";
+        case FieldState::kText:
+            return reading.field(name);
+    }
+    return "no state";
+}
+
+TEST(said, tells_a_rule_that_was_taken_away_from_one_that_is_not_spoken_of) {
+    for (const char* event :
+         {R"({"task_data":{"recurring_pattern":null,"title":"x"}})",
+          R"({"data":{"recurrence_rule":"none"}})", R"({"data":{"recurrence":""}})",
+          R"({"is_recurring":false})", R"({"data":{"recurring":false}})",
+          R"({"task_data":{"is_recurring":false,"recurrence_pattern":"daily"}})",
+          R"({"recurrence_rule":"none","recurring_pattern":"daily"})",
+          R"({"changes":{"recurrence":null}})", R"({"changes":{"is_recurring":false}})",
+          R"({"changes":{"recurrence":{"old":"daily","new":null}},"task_data":{"recurrence":"daily"}})"}) {
+        EXPECT_EQ(said(event, "recurrence_rule"), "nothing") << event;
+    }
+    for (const char* event :
+         {R"({"task_data":{"title":"x"}})", R"({"data":{"recurring":true}})",
+          R"({"previous":{"recurrence_rule":null}})", R"({"data":{"old":{"recurrence":"none"}}})",
+          R"({"changes":{"title":{"old":"a","new":"b"}}})", R"({"changed_fields":["recurrence"]})",
+          R"([])"}) {
+        EXPECT_EQ(said(event, "recurrence_rule"), "absent") << event;
+    }
+    EXPECT_EQ(said(R"({"recurrence_rule":null,"recurring_pattern":"daily"})", "recurrence_rule"),
+              "daily");
+    EXPECT_EQ(said(R"({"recurring":"true","frequency":"weekly"})", "recurrence_rule"), "weekly");
+    EXPECT_EQ(said(R"({"title":"x"})", "no such field"), "absent");
+}
+
+TEST(delta, is_read_in_each_of_its_forms_and_before_the_whole_task) {
+    for (const char* event :
+         {R"({"changes":{"recurrence":"weekly"}})",
+          R"({"changes":{"recurrence":{"old":"daily","new":"weekly"}}})",
+          R"({"changes":{"recurrence":{"old":{"rule":"daily"},"new":{"rule":"weekly"}}}})",
+          R"({"data":{"changes":{"recurrence_rule":"weekly"}}})",
+          R"({"payload":{"changed_fields":{"recurrence":{"before":"daily","after":"weekly"}}}})",
+          R"({"changed_fields":["recurrence"],"task_data":{"recurrence":"weekly"}})",
+          R"({"changes":{"recurrence":{"from":null,"to":"weekly"}}})",
+          R"({"changes":{"recurrence_rule":{"old":"daily","new":null},"recurring_pattern":"weekly"}})",
+          R"({"changes":{"recurrence":"weekly"},"task_data":{"recurrence":"daily"}})",
+          R"({"specversion":"1.0","type":"task.updated","data":{"changes":{"recurrence":"weekly"}}})"}) {
+        EXPECT_EQ(said(event, "recurrence_rule"), "weekly") << event;
+    }
+    for (const char* due : {R"("2026-12-03T09:00:00")",
+                            R"({"old":"2026-12-01T09:00:00","new":"2026-12-03T09:00:00"})"}) {
+        EXPECT_EQ(said(fmt::format(R"({{"changes":{{"due_date":{}}}}})", due), "due"),
+                  "2026-12-03T09:00:00Z");
+    }
+    EXPECT_EQ(said(R"({"changes":{"due_date":{"old":"2026-12-01","new":null}}})", "due"),
+              "nothing");
+    EXPECT_EQ(said(R"({"changes":{"due_date":{"old":"2026-12-01","note":"x"}}})", "due"), "absent");
+}
+
+TEST(field, that_is_an_integer_keeps_its_digits_however_many) {
+    for (const char* number : {"10000000000000000000000", R"("10000000000000000000000")"}) {
+        EXPECT_EQ(read_field(kTasks, fmt::format(R"({{"recurrence_interval":{}}})", number),
+                             "recurrence_interval"),
+                  "10000000000000000000000");
+    }
+    EXPECT_EQ(read_field(kTasks, R"({"recurrence_interval":18446744073709551615})",
+                         "recurrence_interval"),
+              "18446744073709551615");
+    for (const char* number : {"0", "-10000000000000000000000", "1.5", R"("two")", R"("")"}) {
+        EXPECT_EQ(read_field(kTasks, fmt::format(R"({{"recurrence_interval":{}}})", number),
+                             "recurrence_interval"),
+                  "null")
+            << number;
+    }
 }
 
 }  // namespace
