@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "events/field_state.hpp"
 #include "plugins/host_handle.hpp"
 
 namespace millrace::plugins {
@@ -45,6 +46,12 @@ int to_status(ErrorCode code) {
 
 int refuse(millrace_host* host, const Error& error) {
     return refuse(host, to_status(error.code), error.message);
+}
+
+// A request that is wrong stays wrong: no retry mends it.
+int refuse_request(millrace_host* host, const Error& error) {
+    if (error.code == ErrorCode::kInvalid) return refuse(host, MILLRACE_INVALID, error.message);
+    return refuse(host, error);
 }
 
 bool is_callers_thread(const millrace_host* host) {
@@ -128,6 +135,30 @@ int host_field(millrace_host* host, const millrace_event* event, millrace_str na
     });
 }
 
+std::uint32_t to_said(FieldState state) {
+    switch (state) {
+        case FieldState::kAbsent:
+            return MILLRACE_SAID_ABSENT;
+        case FieldState::kNothing:
+            return MILLRACE_SAID_NOTHING;
+        case FieldState::kText:
+            return MILLRACE_SAID_TEXT;
+    }
+    return MILLRACE_SAID_ABSENT;
+}
+
+int host_field_said(millrace_host* host, const millrace_event* event, millrace_str name,
+                    std::uint32_t* said) noexcept {
+    return serve(host, [&](engine::ShardServices&) {
+        const engine::MessageInput* input = input_of(host, event);
+        if (input == nullptr)
+            return refuse(host, MILLRACE_DENIED,
+                          "field_said: this is not the event being handled");
+        *said = to_said(field_state(input->event, to_view(name)));
+        return static_cast<int>(MILLRACE_OK);
+    });
+}
+
 sqlite::Value to_value(const millrace_value& value) {
     switch (value.type) {
         case MILLRACE_INTEGER:
@@ -204,7 +235,7 @@ int host_publish(millrace_host* host, millrace_str topic, millrace_str key,
                  millrace_str event) noexcept {
     return serve(host, [&](engine::ShardServices& services) {
         auto published = services.publish({to_view(topic), to_view(key), to_view(event)});
-        return published ? static_cast<int>(MILLRACE_OK) : refuse(host, published.error());
+        return published ? static_cast<int>(MILLRACE_OK) : refuse_request(host, published.error());
     });
 }
 
@@ -217,7 +248,7 @@ int host_call(millrace_host* host, const millrace_call* call) noexcept {
         auto requested = services.call({to_view(call->id), to_view(call->key),
                                         to_view(call->method), to_view(call->url), headers,
                                         to_view(call->body), to_view(call->payload)});
-        return requested ? static_cast<int>(MILLRACE_OK) : refuse(host, requested.error());
+        return requested ? static_cast<int>(MILLRACE_OK) : refuse_request(host, requested.error());
     });
 }
 
@@ -307,6 +338,7 @@ const millrace_host_api& host_services() {
         .fail = host_fail,
         .retry_after = host_retry_after,
         .origins = host_origins,
+        .field_said = host_field_said,
     };
     return kServices;
 }

@@ -40,6 +40,7 @@ public:
     }
     Result<std::string> publish(const engine::PublishRequest& request) override {
         asked.push_back(fmt::format("publish {} {} {}", request.topic, request.key, request.event));
+        if (request.topic == "refused") return fail(ErrorCode::kInvalid, "its schema refuses it");
         return std::string("id");
     }
     Result<void> call(const engine::CallRequest& request) override {

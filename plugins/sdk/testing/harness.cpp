@@ -145,18 +145,27 @@ Handled Harness::State::run(Body&& body) {
 
 Harness::Harness(Plugin plugin, const Texts& options, std::string shard)
     : state_(std::make_unique<State>(plugin, options, std::move(shard))) {
+    if (state_->api->state_version > 0 && state_->api->migrate) migrate(0);
+    state_->create();
+}
+
+void Harness::migrate_as(std::uint32_t from_version, const std::vector<std::string>& statements) {
+    state_->destroy();
+    for (const std::string& statement : statements) state_->execute(statement.c_str());
+    migrate(from_version);
+    state_->create();
+}
+
+void Harness::migrate(std::uint32_t from_version) {
     State& state = *state_;
-    if (state.api->state_version > 0 && state.api->migrate) {
-        state.access = Access::kSchema;
-        const int status = state.api->migrate(state.host(), 0);
-        state.access = Access::kWrite;
-        if (status != MILLRACE_OK) throw std::runtime_error("migrate failed: " + state.failure);
-        const auto keyless =
-            sql("SELECT name FROM sqlite_schema s WHERE type = 'table' AND NOT EXISTS"
-                " (SELECT 1 FROM pragma_table_info(s.name) WHERE pk > 0)");
-        if (keyless) throw std::runtime_error("table '" + *keyless + "' has no PRIMARY KEY");
-    }
-    state.create();
+    state.access = Access::kSchema;
+    const int status = state.api->migrate(state.host(), from_version);
+    state.access = Access::kWrite;
+    if (status != MILLRACE_OK) throw std::runtime_error("migrate failed: " + state.failure);
+    const auto keyless =
+        sql("SELECT name FROM sqlite_schema s WHERE type = 'table' AND NOT EXISTS"
+            " (SELECT 1 FROM pragma_table_info(s.name) WHERE pk > 0)");
+    if (keyless) throw std::runtime_error("table '" + *keyless + "' has no PRIMARY KEY");
 }
 
 Harness::~Harness() = default;
@@ -285,6 +294,10 @@ std::string Harness::query(std::string_view question, const Texts& parameters) {
 void Harness::restart() {
     state_->destroy();
     state_->create();
+}
+
+void Harness::refuse_publish(std::string topic, std::string why) {
+    state_->refused_topics[std::move(topic)] = std::move(why);
 }
 
 void Harness::add_origin(const millrace_origin& counts, std::string topic) {

@@ -22,14 +22,21 @@ void host_write(millrace_out* out, millrace_str text) {
     reinterpret_cast<std::string*>(out)->append(to_view(text));
 }
 
-std::optional<std::string> find_field(const EventSpec& event, const std::string& name) {
+struct Found {
+    std::uint32_t said = MILLRACE_SAID_ABSENT;
+    std::string text = {};
+};
+
+Found find_field(const EventSpec& event, const std::string& name) {
     if (const auto given = event.fields.find(name); given != event.fields.end())
-        return given->second;
+        return {MILLRACE_SAID_TEXT, given->second};
+    if (event.nothing.contains(name)) return {MILLRACE_SAID_NOTHING};
     const Json value = Json::parse(event.value.value_or("{}"));
     const Json* found = value.find(name);
     if (const Json* data = value.find("task_data"); !found && data) found = data->find(name);
-    if (!found || found->is_null()) return std::nullopt;
-    return found->is_text() ? std::string(*found->text()) : found->dump();
+    if (!found) return {};
+    if (found->is_null()) return {MILLRACE_SAID_NOTHING};
+    return {MILLRACE_SAID_TEXT, found->is_text() ? std::string(*found->text()) : found->dump()};
 }
 
 int host_field(millrace_host* host, const millrace_event* event, millrace_str name,
@@ -37,9 +44,19 @@ int host_field(millrace_host* host, const millrace_event* event, millrace_str na
     Harness::State& state = of(host);
     if (!state.event || event->opaque != state.event)
         return state.refuse(MILLRACE_DENIED, "field: not the event being handled");
-    const auto found = find_field(*state.event, copy(name));
-    if (!found) return state.refuse(MILLRACE_NOT_FOUND, "no field '" + copy(name) + "'");
-    *value = to_abi(state.scratch.emplace_back(*found));
+    const Found found = find_field(*state.event, copy(name));
+    if (found.said != MILLRACE_SAID_TEXT)
+        return state.refuse(MILLRACE_NOT_FOUND, "no field '" + copy(name) + "'");
+    *value = to_abi(state.scratch.emplace_back(found.text));
+    return MILLRACE_OK;
+}
+
+int host_field_said(millrace_host* host, const millrace_event* event, millrace_str name,
+                    std::uint32_t* said) {
+    Harness::State& state = of(host);
+    if (!state.event || event->opaque != state.event)
+        return state.refuse(MILLRACE_DENIED, "field_said: not the event being handled");
+    *said = find_field(*state.event, copy(name)).said;
     return MILLRACE_OK;
 }
 
@@ -147,13 +164,16 @@ int host_publish(millrace_host* host, millrace_str topic, millrace_str key, mill
     Harness::State& state = of(host);
     if (const auto why = no_effects(state); !why.empty())
         return state.refuse(MILLRACE_DENIED, "publish: " + why);
+    const auto refused = state.refused_topics.find(copy(topic));
+    if (refused != state.refused_topics.end() && !refused->second.empty())
+        return state.refuse(MILLRACE_INVALID, "publish: " + refused->second);
     try {
         Json json = Json::parse(to_view(event));
         if (!json.is_object())
-            return state.refuse(MILLRACE_ERROR, "publish: the event is not a JSON object");
+            return state.refuse(MILLRACE_INVALID, "publish: the event is not a JSON object");
         state.effects.published.push_back({copy(topic), copy(key), std::move(json)});
     } catch (const JsonError& error) {
-        return state.refuse(MILLRACE_ERROR, std::string("publish: ") + error.what());
+        return state.refuse(MILLRACE_INVALID, std::string("publish: ") + error.what());
     }
     return MILLRACE_OK;
 }
@@ -270,7 +290,8 @@ const millrace_host_api& fake_host() {
                                            host_complete,
                                            host_fail,
                                            host_retry_after,
-                                           host_origins};
+                                           host_origins,
+                                           host_field_said};
     return kApi;
 }
 

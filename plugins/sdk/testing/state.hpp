@@ -52,6 +52,7 @@ struct Harness::State {
     std::vector<std::string> logs;
     std::map<std::string, double> counts;
     std::vector<TestOrigin> origins;
+    std::map<std::string, std::string> refused_topics;  // and why
     std::map<std::pair<std::string, std::int32_t>, std::int64_t> next_offset;
 
     const EventSpec* event = nullptr;  // of the callback that runs

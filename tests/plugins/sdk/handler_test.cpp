@@ -130,6 +130,16 @@ TEST(Handler, what_the_server_refuses_dead_letters_and_says_so) {
     }
 }
 
+TEST(Handler, an_event_that_its_schema_refuses_dead_letters_at_once) {
+    Harness harness;
+    harness.refuse_publish("task-updates", "/user_id: is too long");
+    const Handled handled = send(harness, "ack");
+    EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER);
+    EXPECT_NE(handled.reason.find("/user_id: is too long"), std::string::npos) << handled.reason;
+    harness.refuse_publish("task-updates", "");
+    EXPECT_EQ(send(harness, "ack").kind, MILLRACE_ACK);
+}
+
 TEST(Handler, a_timer_fires_when_it_is_due_and_once) {
     Harness harness;
     send(harness, "ack");

@@ -89,7 +89,7 @@ protected:
         batch_ = reader_.decode_one(
             "task-events",
             R"({"event_id":"6e6f4b0e-5f0c-4d52-8a0e-0d7a43d6f3a1","event_type":"task.completed","user_id":7,"task_id":"42",)"
-            R"("timestamp":"2026-02-10T08:00:00.5Z","task_data":{"title":"Milk","tags":["a"]}})",
+            R"("timestamp":"2026-02-10T08:00:00.5Z","task_data":{"title":"Milk","tags":["a"],"priority":null}})",
             {{"traceparent", "00-1"}});
     }
     ~HostTest() override {
@@ -324,6 +324,31 @@ TEST_F(HostTest, effects_are_asked_of_the_shard) {
               (std::vector<std::string>{"publish task-updates 7 {}", "set_timer t 7 5 p",
                                         "cancel_timer t", "cancel_timer t",
                                         "push 7 task-events/2 completed", "count made"}));
+}
+
+TEST_F(HostTest, a_field_that_says_nothing_is_told_from_one_that_is_not_there) {
+    send([&](const millrace_event& event) {
+        std::uint32_t said = 9;
+        EXPECT_EQ(api().field_said(host(), &event, to_abi("description"), &said), MILLRACE_OK);
+        EXPECT_EQ(said, static_cast<std::uint32_t>(MILLRACE_SAID_ABSENT));
+        EXPECT_EQ(api().field_said(host(), &event, to_abi("priority"), &said), MILLRACE_OK);
+        EXPECT_EQ(said, static_cast<std::uint32_t>(MILLRACE_SAID_NOTHING));
+        EXPECT_EQ(api().field_said(host(), &event, to_abi("title"), &said), MILLRACE_OK);
+        EXPECT_EQ(said, static_cast<std::uint32_t>(MILLRACE_SAID_TEXT));
+        millrace_event other = event;
+        other.opaque = nullptr;
+        EXPECT_EQ(api().field_said(host(), &other, to_abi("title"), &said), MILLRACE_DENIED);
+        return MILLRACE_ACK;
+    });
+}
+
+TEST_F(HostTest, an_event_that_its_schema_refuses_is_invalid_and_not_just_an_error) {
+    send([&](const millrace_event&) {
+        EXPECT_EQ(api().publish(host(), to_abi("refused"), to_abi("7"), to_abi("{}")),
+                  MILLRACE_INVALID);
+        EXPECT_EQ(to_view(api().last_error(host())), "its schema refuses it");
+        return MILLRACE_ACK;
+    });
 }
 
 TEST_F(HostTest, services_are_refused_outside_a_callback_and_on_other_threads) {

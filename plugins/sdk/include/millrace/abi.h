@@ -58,7 +58,15 @@ enum millrace_status {
     MILLRACE_DENIED = -2,       /* not allowed: a statement the server reserves, push outside a broadcast handler */
     MILLRACE_TIMEOUT = -3,      /* the callback is over its time: return */
     MILLRACE_NOT_FOUND = -4,    /* no such field, timer or question */
-    MILLRACE_CONSTRAINT = -5    /* exec: a constraint of the table refused the row */
+    MILLRACE_CONSTRAINT = -5,   /* exec: a constraint of the table refused the row */
+    MILLRACE_INVALID = -6       /* what was given is wrong and stays so: an event that its schema refuses, an address that is none */
+};
+
+/* What an event says of a field. */
+enum millrace_said {
+    MILLRACE_SAID_ABSENT = 0,  /* it is not there, or cannot be read */
+    MILLRACE_SAID_NOTHING = 1, /* it is there, and null, empty or a word for nothing ("none"): taken away */
+    MILLRACE_SAID_TEXT = 2     /* `field` gives it */
 };
 
 /* What a callback makes of its input. 0 is no outcome: a handler that returns it is at fault, the record is dead-lettered. */
@@ -254,6 +262,11 @@ typedef struct millrace_host_api {
 
     /* In on_query: the partitions whose records this shard has seen, one call of `each` a partition. */
     int (*origins)(millrace_host *host, millrace_origin_callback each, void *context);
+
+    /* Since 0.2. */
+
+    /* Tells a field that is there and says nothing from one that is not there: `said` gets a millrace_said. */
+    int (*field_said)(millrace_host *host, const millrace_event *event, millrace_str name, uint32_t *said);
 } millrace_host_api;
 
 enum millrace_option_type {

@@ -35,6 +35,13 @@ inline std::optional<Time> to_time(std::int64_t time) {
 
 using Token = millrace_token;
 
+// What an event says of a field.
+enum class Said {
+    kAbsent = MILLRACE_SAID_ABSENT,    // not there, or it cannot be read
+    kNothing = MILLRACE_SAID_NOTHING,  // there, and null, empty or a word for nothing: taken away
+    kText = MILLRACE_SAID_TEXT         // field() has it
+};
+
 class Event {
 public:
     Event(const millrace_host_api& api, millrace_host* host, const millrace_event& event)
@@ -79,6 +86,13 @@ public:
         millrace_str value{};
         if (api_->field(host_, event_, to_abi(name), &value) != MILLRACE_OK) return std::nullopt;
         return to_optional(value);
+    }
+    // Tells a field that was taken away (null, "none") from one that the event does not speak of.
+    Said said(std::string_view name) const {
+        std::uint32_t said = MILLRACE_SAID_ABSENT;
+        if (api_->field_said(host_, event_, to_abi(name), &said) != MILLRACE_OK)
+            return Said::kAbsent;
+        return static_cast<Said>(said);
     }
     std::optional<Time> time_field(std::string_view name) const {
         const auto text = field(name);

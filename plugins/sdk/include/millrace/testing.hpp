@@ -5,8 +5,8 @@
 // As in the server, the effects of an input stay only if it was acked, statements that the server
 // refuses are refused, and tables without a PRIMARY KEY fail. Not as in the server: there is no
 // dedupe (send one event twice to see what the handler makes of it), no retry, no threads; `field`
-// finds what the test put into EventSpec::fields, else the member of that name in the value or in
-// its `task_data`. Thread rule: one thread. Errors: std::runtime_error, for what the server would
+// finds what the test put into EventSpec::fields (or `nothing`), else the member of that name in
+// the value or in its `task_data`. Thread rule: one thread. Errors: std::runtime_error, for what the server would
 // refuse too.
 //
 //     Harness harness({{"greeting", "Hi"}});                    // options, as they would stand in
@@ -26,6 +26,7 @@
 #include <millrace/json.hpp>
 #include <millrace/time.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +51,7 @@ struct EventSpec {
     std::optional<std::string> task = {};
     std::optional<Time> time = {};
     std::map<std::string, std::string> fields = {};
+    std::set<std::string> nothing = {};  // fields that are there and say nothing: null, "none"
     std::uint32_t attempt = 1;
 };
 
@@ -117,8 +119,13 @@ public:
     std::string query_shard(std::string_view question, const Texts& parameters = {});
     std::string merge(std::string_view question, const Texts& parameters,
                       const std::vector<std::string>& answers);
+    // Makes the tables of an older version with these statements, and migrates them; with a new
+    // instance.
+    void migrate_as(std::uint32_t from_version, const std::vector<std::string>& statements);
     // A new instance over the same state, as after a restart.
     void restart();
+    // From now on events for this topic are refused, as by its schema; an empty `why` ends that.
+    void refuse_publish(std::string topic, std::string why);
     // What the `origins` service tells.
     void add_origin(const millrace_origin& counts, std::string topic);
 
@@ -140,6 +147,7 @@ public:
     struct State;
 
 private:
+    void migrate(std::uint32_t from_version);
     std::unique_ptr<State> state_;
 };
 
