@@ -24,6 +24,8 @@ namespace millrace::notification {
 namespace {
 
 constexpr std::size_t kMaxDetail = 200;
+constexpr std::int64_t kSchedulesPerSweep = 1'000;
+constexpr std::int64_t kSwept = 1'000;
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
@@ -109,7 +111,8 @@ private:
     Outcome call_off(const Event& event);
     Outcome deliver(const Reminder& reminder);
     Outcome expire(const Reminder& reminder, Time now);
-    void send_to_screens(const Reminder& reminder);
+    std::string send_to_screens(const Reminder& reminder);
+    void sweep(Time now);
     void send_to_webhook(const Reminder& reminder);
     bool is_outdated(const Reminder& reminder);
     Time earliest(const Event& event);
@@ -122,6 +125,7 @@ private:
     ReminderTable reminders_;
     DeliveryTable deliveries_;
     std::optional<Time> first_start_;
+    std::int64_t scheduled_ = 0;
 };
 
 Description Notification::describe() {
@@ -219,7 +223,18 @@ Outcome Notification::schedule(const Event& event) {
     reminders_.schedule(reminder);
     context().set_timer(reminder.timer_id(), reminder.user, fires,
                         Json::object({{"task", reminder.task}, {"name", reminder.name}}).dump());
+    if (++scheduled_ % kSchedulesPerSweep == 0) sweep(now);
     return ack();
+}
+
+// A timer that became a dead letter leaves its reminder behind, for a redrive; in the end it
+// expires.
+void Notification::sweep(Time now) {
+    for (const Reminder& lost : reminders_.overdue(now - late_after_, kSwept)) {
+        context().cancel_timer(lost.timer_id());
+        reminders_.remove(lost);
+        expire(lost, now);
+    }
 }
 
 Outcome Notification::call_off(const Event& event) {
@@ -257,9 +272,14 @@ Outcome Notification::deliver(const Reminder& reminder) {
         context().count("again");
         return ack();
     }
-    if (!screens_topic_.empty()) send_to_screens(reminder);
+    if (!screens_topic_.empty()) delivery.detail = send_to_screens(reminder);
     if (!webhook_url_.empty()) send_to_webhook(reminder);
-    context().count("sent");
+    const bool refused = webhook_url_.empty() && !delivery.detail.empty();
+    if (refused) {
+        delivery.outcome = DeliveryOutcome::kFailed;
+        deliveries_.update(delivery, reminder.moment());
+    }
+    context().count(refused ? "failed" : "sent");
     return ack();
 }
 
@@ -275,7 +295,8 @@ Outcome Notification::expire(const Reminder& reminder, Time now) {
     return ack();
 }
 
-void Notification::send_to_screens(const Reminder& reminder) {
+// What the topic refuses for good must not keep the reminder from the webhook: why it did, or empty.
+std::string Notification::send_to_screens(const Reminder& reminder) {
     const Json changes = Json::object({{"title", reminder.title},
                                        {"due_at", time_or_null(reminder.due)},
                                        {"remind_at", time_or_null(reminder.remind_at)}});
@@ -283,7 +304,16 @@ void Notification::send_to_screens(const Reminder& reminder) {
                                      {"task_id", reminder.task},
                                      {"user_id", reminder.user},
                                      {"changes", changes}});
-    context().publish(screens_topic_, reminder.user, event.dump());
+    try {
+        context().publish(screens_topic_, reminder.user, event.dump());
+        return {};
+    } catch (const ServiceError& error) {
+        if (error.status() != MILLRACE_INVALID) throw;
+        context().warn("the reminder of task " + reminder.task + " of user " + reminder.user +
+                       " does not reach the screens: " + error.what());
+        context().count("screens_refused");
+        return std::string(std::string_view(error.what()).substr(0, kMaxDetail));
+    }
 }
 
 void Notification::send_to_webhook(const Reminder& reminder) {
@@ -328,7 +358,8 @@ Outcome Notification::on_response(const Response& response) {
 
 std::optional<std::string> Notification::on_query(std::string_view question,
                                                   const Parameters& parameters) {
-    if (question == "timers") return list_timers(parameters, reminders_);
+    if (question == "timers")
+        return list_timers(parameters, reminders_, context().now() - late_after_);
     if (question == "deliveries") return list_deliveries(parameters, deliveries_);
     return std::nullopt;
 }

@@ -11,10 +11,10 @@ std::string readable_id(const Reminder& reminder) {
 
 }  // namespace
 
-std::string list_timers(const Parameters& parameters, const ReminderTable& reminders) {
+std::string list_timers(const Parameters& parameters, const ReminderTable& reminders, Time from) {
     const auto limit = parameters.integer("limit", 1, kMaxItems).value_or(kDefaultItems);
     Json items = Json::array();
-    reminders.each_waiting(parameters.text("user"), limit, [&items](const Reminder& reminder) {
+    reminders.each_waiting(parameters.text("user"), from, limit, [&items](const Reminder& reminder) {
         items.push_back(Json::object({{"id", readable_id(reminder)},
                                       {"user_id", reminder.user},
                                       {"task_id", reminder.task},

@@ -16,8 +16,8 @@ namespace millrace::notification {
 inline constexpr std::int64_t kDefaultItems = 100;
 inline constexpr std::int64_t kMaxItems = 1'000;
 
-// In the order of their time.
-std::string list_timers(const Parameters& parameters, const ReminderTable& reminders);
+// In the order of their time; those wanted before `from` would expire rather than be delivered.
+std::string list_timers(const Parameters& parameters, const ReminderTable& reminders, Time from);
 // Newest first.
 std::string list_deliveries(const Parameters& parameters, const DeliveryTable& deliveries);
 

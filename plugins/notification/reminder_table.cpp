@@ -84,12 +84,22 @@ void ReminderTable::remove(const Reminder& reminder) {
                   reminder.user, reminder.task, reminder.name);
 }
 
-void ReminderTable::each_waiting(std::optional<std::string_view> user, std::int64_t limit,
+std::vector<Reminder> ReminderTable::overdue(Time time, std::int64_t limit) const {
+    std::vector<Reminder> found;
+    context_.query(
+        "SELECT " MILLRACE_REMINDER_COLUMNS
+        " FROM reminders WHERE waits = 1 AND wanted < ?1 ORDER BY wanted LIMIT ?2",
+        [&found](const Row& row) { found.push_back(read_reminder(row)); }, time, limit);
+    return found;
+}
+
+void ReminderTable::each_waiting(std::optional<std::string_view> user, Time from, std::int64_t limit,
                                  const std::function<void(const Reminder&)>& take) const {
     context_.query(
         "SELECT " MILLRACE_REMINDER_COLUMNS
-        " FROM reminders WHERE waits = 1 AND (?1 IS NULL OR user = ?1) ORDER BY wanted LIMIT ?2",
-        [&take](const Row& row) { take(read_reminder(row)); }, user, limit);
+        " FROM reminders WHERE waits = 1 AND (?1 IS NULL OR user = ?1) AND wanted >= ?3 ORDER BY "
+        "wanted LIMIT ?2",
+        [&take](const Row& row) { take(read_reminder(row)); }, user, limit, from);
 }
 
 }  // namespace millrace::notification

@@ -33,7 +33,10 @@ public:
                                           std::optional<std::string_view> name) const;
     void cancel(const Reminder& reminder, std::int64_t time);
     void remove(const Reminder& reminder);
-    void each_waiting(std::optional<std::string_view> user, std::int64_t limit,
+    // Waiting ones that were wanted before `time`.
+    std::vector<Reminder> overdue(Time time, std::int64_t limit) const;
+    // Those wanted at `from` or later.
+    void each_waiting(std::optional<std::string_view> user, Time from, std::int64_t limit,
                       const std::function<void(const Reminder&)>& take) const;
 
 private:

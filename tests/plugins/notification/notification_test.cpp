@@ -238,5 +238,38 @@ TEST(Notification, what_names_no_user_task_or_time_is_ignored) {
     EXPECT_TRUE(harness.published().empty());
 }
 
+TEST(Notification, what_the_screens_topic_refuses_is_told_and_does_not_keep_the_webhook_waiting) {
+    Harness screens;
+    screens.refuse_publish("task-updates", "/user_id: is too long");
+    screens.send(event("schedule", kPlants));
+    EXPECT_EQ(screens.advance(minutes(45)).front().kind, MILLRACE_ACK);
+    EXPECT_EQ(screens.query("timers"), R"({"items":[]})");
+    EXPECT_THAT(screens.query("deliveries"), HasSubstr(R"("outcome":"failed")"));
+    EXPECT_THAT(screens.query("deliveries"), HasSubstr("/user_id: is too long"));
+    EXPECT_EQ(screens.counted("failed"), 1);
+    Harness both(kWebhook);
+    both.refuse_publish("task-updates", "/user_id: is too long");
+    both.send(event("due", kPlants));
+    EXPECT_EQ(both.calls().size(), 1U);
+    EXPECT_EQ(both.counted("screens_refused"), 1);
+}
+
+TEST(Notification, a_reminder_whose_timer_is_lost_is_listed_until_it_is_too_late_and_then_expires) {
+    Harness harness(kWebhook);
+    harness.send(event("schedule", kPlants));
+    harness.timers().clear();  // as when it became a dead letter
+    harness.advance(minutes(60));
+    EXPECT_THAT(harness.query("timers"), HasSubstr("Water the plants"));
+    harness.advance(std::chrono::hours(24));
+    EXPECT_EQ(harness.query("timers"), R"({"items":[]})");
+    for (int made = 0; made < 1'000; ++made) {
+        EventSpec other = event("schedule", at("2026-02-20T08:00:00Z"), "2026-02-11T08:00:00Z");
+        other.task = std::to_string(made + 1'000);
+        harness.send(other);
+    }
+    EXPECT_EQ(harness.counted("expired"), 1);
+    EXPECT_THAT(harness.query("deliveries"), HasSubstr(R"("outcome":"expired")"));
+}
+
 }  // namespace
 }  // namespace millrace
