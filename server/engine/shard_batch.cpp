@@ -103,7 +103,10 @@ Result<void> Shard::save_batch(std::map<Verdict, std::size_t>& counts) {
         const Input& input = *resolved.input;
         attempts_.drop(input);
         if (input.inbox != 0) ++inbox_done_;
-        if (!input.from_log()) continue;
+        if (!input.from_log()) {  // a timer or a response: it has no position
+            if (resolved.verdict == Verdict::kDeadLettered) ++counts[resolved.verdict];
+            continue;
+        }
         if (origin != &input.origin()) {  // the inputs of one batch come in runs
             origin = &input.origin();
             state = &origin_state(*origin);

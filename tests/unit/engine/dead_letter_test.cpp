@@ -214,6 +214,7 @@ TEST_F(DeadLetters, of_a_timer_say_which_one_and_of_which_topic) {
     ASSERT_EQ(world.transport.all_of("tasks-dlq").size(), 1U);
     const auto letter = world.transport.all_of("tasks-dlq")[0];
     EXPECT_EQ(letter.header("millrace-timer"), "ring");
+    EXPECT_THAT(world.supervisor->status(), HasSubstr(R"("dead_lettered":1)"));
     EXPECT_EQ(letter.header("millrace-topic"), "tasks");
     EXPECT_EQ(letter.header("millrace-timestamp"), std::to_string(to_epoch_ms(due)));
     EXPECT_EQ(letter.header("__connect.errors.partition"), "-1");
