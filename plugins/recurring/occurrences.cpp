@@ -1,7 +1,6 @@
 #include "occurrences.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 namespace millrace::recurring {
@@ -12,46 +11,23 @@ using date::local_days;
 using date::year_month_day;
 
 constexpr int kLastYear = 9999;
+// How far two clocks of one zone can be apart: over the date line, and a little.
+constexpr std::chrono::hours kLargestShift{25};
 
-bool contains(const std::vector<int>& values, int value) {
-    return std::find(values.begin(), values.end(), value) != values.end();
+template <class T>
+void sort_out(std::vector<T>& values) {
+    std::sort(values.begin(), values.end());
+    values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
-// "3 or -29": positions counted from either end, both from 1.
-bool contains_either(const std::vector<int>& values, std::int64_t from_front,
-                     std::int64_t from_back) {
-    return contains(values, static_cast<int>(from_front)) ||
-           contains(values, -static_cast<int>(from_back));
-}
-
-local_days first_of_month(year_month_day day) { return local_days{day.year() / day.month() / 1}; }
-local_days last_of_month(year_month_day day) {
-    return local_days{day.year() / day.month() / date::last};
-}
-
-std::vector<std::chrono::seconds> times_of_day(const Rule& rule, LocalTime anchor) {
-    const date::hh_mm_ss<std::chrono::seconds> clock{anchor - date::floor<days>(anchor)};
-    const auto or_own = [](const std::vector<int>& given, std::int64_t own) {
-        return given.empty() ? std::vector<int>{static_cast<int>(own)} : given;
-    };
-    std::vector<std::chrono::seconds> times;
-    for (const int hour : or_own(rule.by_hour, clock.hours().count())) {
-        for (const int minute : or_own(rule.by_minute, clock.minutes().count())) {
-            for (const int second : or_own(rule.by_second, clock.seconds().count())) {
-                times.push_back(std::chrono::hours{hour} + std::chrono::minutes{minute} +
-                                std::chrono::seconds{second});
-            }
-        }
-    }
-    std::sort(times.begin(), times.end());
-    times.erase(std::unique(times.begin(), times.end()), times.end());
-    return times;
-}
+int year_of(local_days day) { return static_cast<int>(year_month_day{day}.year()); }
 
 // Without any part that names days the anchor does (RFC 5545: "the information comes from
 // DTSTART").
-void take_days_from_anchor(Rule& rule, year_month_day anchor) {
-    if (!rule.by_day.empty() || !rule.by_month_day.empty() || !rule.by_year_day.empty()) return;
+Rule with_days_of(const Rule& given, year_month_day anchor) {
+    Rule rule = given;
+    if (!rule.by_day.empty() || !rule.by_month_day.empty() || !rule.by_year_day.empty())
+        return rule;
     if (rule.frequency == Frequency::kWeekly) {
         rule.by_day.push_back({date::weekday{local_days{anchor}}});
     } else if (rule.frequency == Frequency::kMonthly || rule.frequency == Frequency::kYearly) {
@@ -60,21 +36,61 @@ void take_days_from_anchor(Rule& rule, year_month_day anchor) {
             rule.by_month.push_back(static_cast<int>(static_cast<unsigned>(anchor.month())));
         }
     }
+    return rule;
 }
 
 bool counts_by_months(const Rule& rule) {
     return rule.frequency == Frequency::kMonthly || rule.frequency == Frequency::kYearly;
 }
 
+Rule prepared(const Rule& given, LocalTime anchor) {
+    Rule rule = given;
+    rule.clamp_to_month_end = given.clamp_to_month_end && counts_by_months(given);
+    sort_out(rule.by_set_position);
+    return rule.clamp_to_month_end ? rule
+                                   : with_days_of(rule, year_month_day{date::floor<days>(anchor)});
+}
+
+std::vector<int> sorted_or(std::vector<int> given, std::int64_t own) {
+    if (given.empty()) given.push_back(static_cast<int>(own));
+    sort_out(given);
+    return given;
+}
+
+std::int64_t months_between(year_month_day from, year_month_day to) {
+    return (date::year_month{to.year(), to.month()} - date::year_month{from.year(), from.month()})
+        .count();
+}
+
 }  // namespace
 
-Occurrences::Occurrences(const Rule& rule, LocalTime anchor, Zone zone)
-    : rule_(rule), anchor_(anchor), zone_(std::move(zone)), times_(times_of_day(rule, anchor)) {
-    const year_month_day day{date::floor<days>(anchor)};
-    rule_.clamp_to_month_end = rule.clamp_to_month_end && counts_by_months(rule);
-    if (!rule_.clamp_to_month_end) take_days_from_anchor(rule_, day);
-    horizon_ = date::floor<days>(anchor) + days{366 * kHorizonYears};
+TimesOfDay::TimesOfDay(const Rule& rule, LocalTime anchor) {
+    const date::hh_mm_ss<std::chrono::seconds> clock{anchor - date::floor<days>(anchor)};
+    hours_ = sorted_or(rule.by_hour, clock.hours().count());
+    minutes_ = sorted_or(rule.by_minute, clock.minutes().count());
+    seconds_ = sorted_or(rule.by_second, clock.seconds().count());
 }
+
+std::int64_t TimesOfDay::size() const {
+    return static_cast<std::int64_t>(hours_.size() * minutes_.size() * seconds_.size());
+}
+
+std::chrono::seconds TimesOfDay::at(std::int64_t index) const {
+    const auto position = static_cast<std::size_t>(index);
+    const std::size_t minute = position / seconds_.size();
+    return std::chrono::hours{hours_[minute / minutes_.size()]} +
+           std::chrono::minutes{minutes_[minute % minutes_.size()]} +
+           std::chrono::seconds{seconds_[position % seconds_.size()]};
+}
+
+Occurrences::Occurrences(const Rule& rule, LocalTime anchor, Zone zone, Steps& steps)
+    : rule_(prepared(rule, anchor)),
+      anchor_(anchor),
+      zone_(std::move(zone)),
+      steps_(steps),
+      filter_(rule_),
+      times_(rule, anchor),
+      horizon_(date::floor<days>(anchor) + days{366 * kHorizonYears}) {}
 
 date::year_month Occurrences::month_of_period() const {
     const year_month_day anchor{date::floor<days>(anchor_)};
@@ -97,105 +113,77 @@ bool Occurrences::period_bounds(local_days& first, local_days& last) const {
         first = year ? local_days{month.year() / 1 / 1} : local_days{month / 1};
         last = year ? local_days{month.year() / 12 / 31} : local_days{month / date::last};
     }
-    return static_cast<int>(year_month_day{first}.year()) <= kLastYear;
+    return year_of(first) <= kLastYear;
 }
 
-bool Occurrences::weekday_matches(local_days day, local_days first, local_days last) const {
-    const date::weekday weekday{day};
-    if (rule_.frequency == Frequency::kYearly && !rule_.by_month.empty()) {
-        first = first_of_month(year_month_day{day});
-        last = last_of_month(year_month_day{day});
-    }
-    const std::int64_t from_front = (day - first).count() / 7 + 1;
-    const std::int64_t from_back = (last - day).count() / 7 + 1;
-    return std::any_of(rule_.by_day.begin(), rule_.by_day.end(), [&](const WeekdayRule& each) {
-        return each.weekday == weekday &&
-               (each.ordinal == 0 || each.ordinal == from_front || each.ordinal == -from_back);
-    });
-}
-
-bool Occurrences::day_matches(local_days day, local_days first, local_days last) const {
-    const year_month_day calendar{day};
-    if (!rule_.by_month.empty() &&
-        !contains(rule_.by_month, static_cast<int>(static_cast<unsigned>(calendar.month())))) {
-        return false;
-    }
-    if (!rule_.by_month_day.empty() &&
-        !contains_either(rule_.by_month_day, (day - first_of_month(calendar)).count() + 1,
-                         (last_of_month(calendar) - day).count() + 1)) {
-        return false;
-    }
-    if (!rule_.by_year_day.empty() &&
-        !contains_either(rule_.by_year_day, (day - first).count() + 1, (last - day).count() + 1)) {
-        return false;
-    }
-    return rule_.by_day.empty() || weekday_matches(day, first, last);
-}
-
-void Occurrences::add_clamped(std::vector<local_days>& result) const {
-    const date::year_month month = month_of_period();
-    if (static_cast<int>(month.year()) > kLastYear) return;
-    const year_month_day planned = month / year_month_day{date::floor<days>(anchor_)}.day();
-    result.push_back(planned.ok() ? local_days{planned} : local_days{month / date::last});
-}
-
-void Occurrences::add_days(std::vector<local_days>& result) const {
+// The days of the period into `days_`. False: there are no more periods, or no more steps.
+bool Occurrences::find_days() {
     local_days first;
     local_days last;
-    if (!period_bounds(first, last)) return;
-    for (local_days day = first; day <= last; day += days{1}) {
-        if (day_matches(day, first, last)) result.push_back(day);
+    days_.clear();
+    if (!period_bounds(first, last) || first > horizon_) return false;
+    if (!rule_.clamp_to_month_end) {
+        if (!filter_.collect(first, last, steps_, days_)) return false;
+    } else {
+        if (!steps_.take()) return false;
+        const date::year_month month = month_of_period();
+        const year_month_day planned = month / year_month_day{date::floor<days>(anchor_)}.day();
+        days_.push_back(planned.ok() ? local_days{planned} : local_days{month / date::last});
     }
+    last_day_ = last;
+    return true;
 }
 
 void Occurrences::select_positions() {
+    const std::int64_t all = static_cast<std::int64_t>(days_.size()) * times_.size();
+    size_ = all;
     if (rule_.by_set_position.empty()) return;
-    std::vector<LocalTime> selected;
-    // None of them lies within this period; a rule of which that is always so is walked far.
-    if (std::ranges::all_of(rule_.by_set_position, [&](int position) {
-            return std::abs(position) > static_cast<int>(buffer_.size());
-        })) {
-        buffer_.clear();
-        return;
+    selected_.clear();
+    steps_.take(static_cast<std::int64_t>(rule_.by_set_position.size()));
+    for (const int position : rule_.by_set_position) {
+        const std::int64_t index = position > 0 ? position - 1 : all + position;
+        if (index >= 0 && index < all) selected_.push_back(index);
     }
-    for (std::size_t at = 0; at < buffer_.size(); ++at) {
-        if (contains_either(rule_.by_set_position, static_cast<std::int64_t>(at) + 1,
-                            static_cast<std::int64_t>(buffer_.size() - at))) {
-            selected.push_back(buffer_[at]);
+    sort_out(selected_);
+    size_ = static_cast<std::int64_t>(selected_.size());
+}
+
+LocalTime Occurrences::candidate(std::int64_t position) const {
+    const std::int64_t index = rule_.by_set_position.empty()
+                                   ? position
+                                   : selected_[static_cast<std::size_t>(position)];
+    return days_[static_cast<std::size_t>(index / times_.size())] +
+           times_.at(index % times_.size());
+}
+
+// The first candidate of the period that is not before `time`; size_: none.
+std::int64_t Occurrences::lower_bound(LocalTime time) const {
+    std::int64_t low = position_;
+    std::int64_t high = size_;
+    while (low < high) {
+        const std::int64_t middle = low + (high - low) / 2;
+        if (candidate(middle) < time) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    buffer_ = std::move(selected);
+    return low;
 }
 
 // The next period that has occurrences. False: there is none.
 bool Occurrences::fill() {
-    while (true) {
-        local_days first;
-        local_days last;
-        if (!period_bounds(first, last) || first > horizon_) return false;
-        std::vector<local_days> matching;
-        rule_.clamp_to_month_end ? add_clamped(matching) : add_days(matching);
+    while (find_days()) {
         period_ += rule_.interval;
-        buffer_.clear();
         position_ = 0;
-        for (const local_days day : matching) {
-            for (const std::chrono::seconds time : times_) buffer_.push_back(day + time);
-        }
         select_positions();
-        std::erase_if(buffer_, [&](LocalTime each) { return each < anchor_; });
-        if (!buffer_.empty()) {
-            horizon_ = first + days{366 * kHorizonYears};
-            return true;
-        }
+        position_ = lower_bound(anchor_);
+        if (position_ >= size_) continue;
+        horizon_ = last_day_ + days{366 * kHorizonYears};
+        return true;
     }
-}
-
-// Hours pass evenly, whatever the clocks do: the buffer holds what they show then.
-void Occurrences::fill_hourly() {
-    const UtcTime start = zone_.from_local(anchor_).utc;
-    buffer_ = {zone_.to_local(start + std::chrono::hours{period_})};
-    position_ = 0;
-    period_ += rule_.interval;
+    position_ = size_ = 0;
+    return false;
 }
 
 bool Occurrences::ended(const ZonedTime& at, LocalTime planned) const {
@@ -212,65 +200,98 @@ bool Occurrences::ended(const ZonedTime& at, LocalTime planned) const {
     return true;
 }
 
+// Hours pass evenly, whatever the clocks do: what is planned is what they show then.
+std::optional<Occurrence> Occurrences::next_hourly() {
+    const UtcTime utc = zone_.from_local(anchor_).utc + std::chrono::hours{period_};
+    period_ += rule_.interval;
+    Occurrence result;
+    result.planned = zone_.to_local(utc);
+    result.at = {utc, result.planned, LocalFit::kUnique};
+    if (year_of(date::floor<days>(result.planned)) > kLastYear) return std::nullopt;
+    return result;
+}
+
+std::optional<Occurrence> Occurrences::next_in_period() {
+    if (position_ >= size_ && !fill()) return std::nullopt;
+    Occurrence result;
+    result.planned = candidate(position_++);
+    result.at = zone_.from_local(result.planned);
+    result.clamped =
+        rule_.clamp_to_month_end && year_month_day{date::floor<days>(result.planned)}.day() !=
+                                        year_month_day{date::floor<days>(anchor_)}.day();
+    return result;
+}
+
 std::optional<Occurrence> Occurrences::next() {
     if (finished_) return std::nullopt;
-    Occurrence result;
-    if (rule_.frequency == Frequency::kHourly) {
-        const UtcTime utc = zone_.from_local(anchor_).utc + std::chrono::hours{period_};
-        fill_hourly();
-        result.planned = buffer_.front();
-        result.at = {utc, result.planned, LocalFit::kUnique};
-        finished_ =
-            static_cast<int>(year_month_day{date::floor<days>(result.planned)}.year()) > kLastYear;
-    } else {
-        if (position_ >= buffer_.size() && !fill()) finished_ = true;
-        if (finished_) return std::nullopt;
-        result.planned = buffer_[position_++];
-        result.at = zone_.from_local(result.planned);
-        result.clamped =
-            rule_.clamp_to_month_end && year_month_day{date::floor<days>(result.planned)}.day() !=
-                                            year_month_day{date::floor<days>(anchor_)}.day();
-    }
-    finished_ = finished_ || ended(result.at, result.planned);
+    finished_ = !steps_.take();
+    std::optional<Occurrence> result;
+    if (!finished_)
+        result = rule_.frequency == Frequency::kHourly ? next_hourly() : next_in_period();
+    finished_ = !result || ended(result->at, result->planned);
     if (finished_) return std::nullopt;
     ++emitted_;
     return result;
 }
 
-// Jumps to a period shortly before `time`; a COUNT must be walked.
-void Occurrences::skip_to(UtcTime time) {
-    if (rule_.count || finished_) return;
-    const LocalTime local = zone_.to_local(time);
-    const std::int64_t passed_days =
-        (date::floor<days>(local) - date::floor<days>(anchor_)).count();
+// To the first one after `time`, exactly.
+void Occurrences::skip_hours(UtcTime time) {
+    const std::chrono::hours interval{rule_.interval};
+    const std::chrono::seconds passed = time - zone_.from_local(anchor_).utc;
+    if (passed < std::chrono::seconds{0}) return;
+    emitted_ = std::max<std::int64_t>(emitted_, passed / interval + 1);
+    period_ = emitted_ * rule_.interval;
+}
+
+// To a period shortly before; only a series without COUNT can be entered anywhere.
+void Occurrences::skip_periods(LocalTime local) {
+    if (rule_.count) return;
+    const local_days from = date::floor<days>(anchor_);
+    const local_days to = date::floor<days>(local);
     std::int64_t units = 0;
     switch (rule_.frequency) {
         case Frequency::kHourly:
-            units = (passed_days - 2) * 24;
-            break;
+            return;
         case Frequency::kDaily:
-            units = passed_days - 2;
+            units = (to - from).count() - 2;
             break;
         case Frequency::kWeekly:
-            units = passed_days / 7 - 2;
+            units = (to - from).count() / 7 - 2;
             break;
         case Frequency::kMonthly:
-            units = passed_days / 31 - 2;
+            units = months_between(year_month_day{from}, year_month_day{to}) - 2;
             break;
         case Frequency::kYearly:
-            units = passed_days / 366 - 2;
+            units = year_of(to) - year_of(from) - 2;
             break;
     }
     const std::int64_t period = units - units % rule_.interval;
     if (period <= period_) return;
     period_ = period;
-    buffer_.clear();
-    position_ = 0;
-    horizon_ = date::floor<days>(local) + days{366 * kHorizonYears};
+    position_ = size_ = 0;
+    horizon_ = to + days{366 * kHorizonYears};
+}
+
+// Counts what lies before `before` without making it.
+void Occurrences::pass_over(LocalTime before) {
+    while (!finished_) {
+        finished_ = (position_ >= size_ && !fill()) || (rule_.count && emitted_ >= *rule_.count);
+        if (finished_) return;
+        const std::int64_t reached = lower_bound(before);
+        emitted_ += reached - position_;
+        position_ = reached;
+        if (position_ < size_) return;
+    }
 }
 
 std::optional<Occurrence> Occurrences::next_after(UtcTime time) {
-    skip_to(time);
+    if (rule_.frequency == Frequency::kHourly) {
+        skip_hours(time);
+    } else {
+        const LocalTime local = zone_.to_local(time);
+        skip_periods(local);
+        pass_over(local - kLargestShift);
+    }
     while (auto occurrence = next()) {
         if (occurrence->at.utc > time) return occurrence;
     }

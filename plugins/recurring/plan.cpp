@@ -16,7 +16,7 @@ UtcTime to_seconds(std::int64_t microseconds) {
 }
 
 Zone choose_zone(const Task& task, const Rule& rule, const Zone& otherwise, Plan& plan) {
-    const std::string name = task.zone.value_or(rule.start_zone);
+    const std::string name = task.zone.value.value_or(rule.start_zone);
     if (name.empty()) return otherwise;
     if (auto zone = Zone::find(name)) return *std::move(zone);
     plan.bad_zone = name;
@@ -39,10 +39,11 @@ std::optional<int> interval_of(const Task& task) {
 
 }  // namespace
 
-Plan plan_next(const Task& task, UtcTime completed, CatchUp catch_up, const Zone& default_zone) {
+Plan plan_next(const Task& task, UtcTime completed, CatchUp catch_up, const Zone& default_zone,
+               Steps& steps) {
     Plan plan;
-    if (!task.rule) return plan;
-    Reading reading = read_rule(*task.rule, interval_of(task));
+    if (!task.rule.value) return plan;
+    Reading reading = read_rule(*task.rule.value, interval_of(task));
     plan.problem = reading.problem;
     switch (reading.kind) {
         case ReadingKind::kNothing:
@@ -56,13 +57,18 @@ Plan plan_next(const Task& task, UtcTime completed, CatchUp catch_up, const Zone
         case ReadingKind::kRule:
             break;
     }
-    if (task.until && !reading.rule.until) reading.rule.until = read_until(*task.until);
+    if (task.until.value && !reading.rule.until)
+        reading.rule.until = read_until(*task.until.value);
     const Zone zone = choose_zone(task, reading.rule, default_zone, plan);
-    const UtcTime base = task.due ? to_seconds(*task.due) : completed;
+    const UtcTime base = task.due.value ? to_seconds(*task.due.value) : completed;
     plan.anchor = choose_anchor(task, reading.rule, base, zone);
     const UtcTime after = catch_up == CatchUp::kSkip ? std::max(base, completed) : base;
-    const auto next = Occurrences(reading.rule, plan.anchor, zone).next_after(after);
+    const auto next = Occurrences(reading.rule, plan.anchor, zone, steps).next_after(after);
     plan.kind = next ? PlanKind::kNext : PlanKind::kEnded;
+    if (!next && steps.spent()) {
+        plan.kind = PlanKind::kRefused;
+        plan.problem = steps.problem();
+    }
     if (next) plan.due = next->at.utc;
     return plan;
 }

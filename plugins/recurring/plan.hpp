@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "steps.hpp"
 #include "task.hpp"
 #include "zone.hpp"
 
@@ -21,7 +22,7 @@ enum class PlanKind {
     kEnded,         // COUNT, UNTIL or the end date is reached
     kNotRecurring,  // no rule, or "none"
     kCustom,        // "custom", and the rule is nowhere to be found
-    kRefused        // `problem` says what is wrong with the rule
+    kRefused        // `problem` says what is wrong with the rule, or that it takes too many steps
 };
 
 struct Plan {
@@ -32,6 +33,7 @@ struct Plan {
     std::string bad_zone;  // a zone that is not known; the default one was taken
 };
 
-Plan plan_next(const Task& task, UtcTime completed, CatchUp catch_up, const Zone& default_zone);
+Plan plan_next(const Task& task, UtcTime completed, CatchUp catch_up, const Zone& default_zone,
+               Steps& steps);
 
 }  // namespace millrace::recurring

@@ -69,31 +69,33 @@ Json time_or_null(const std::optional<std::int64_t>& microseconds) {
     return microseconds ? Json(format_time(from_microseconds(*microseconds))) : Json(nullptr);
 }
 
-Json describe(const Task& task, const Zone& default_zone) {
+Json describe(const Task& task, const Zone& default_zone, Steps& steps) {
     const auto base =
-        date::floor<std::chrono::seconds>(from_microseconds(task.due.value_or(task.time)));
-    const Plan plan = plan_next(task, base, CatchUp::kEvery, default_zone);
+        date::floor<std::chrono::seconds>(from_microseconds(task.due.value.value_or(task.time)));
+    const Plan plan = plan_next(task, base, CatchUp::kEvery, default_zone, steps);
     return Json::object(
         {{"user_id", task.user},
          {"series", task.series.value_or(task.task)},
          {"task_id", task.task},
-         {"title", task.title},
-         {"rule", task.rule},
+         {"title", task.title.value},
+         {"rule", task.rule.value},
          {"interval", task.interval.value_or(1)},
-         {"timezone", task.zone.value_or(default_zone.name())},
-         {"until", task.until},
-         {"due", time_or_null(task.due)},
+         {"timezone", task.zone.value.value_or(default_zone.name())},
+         {"until", task.until.value},
+         {"due", time_or_null(task.due.value)},
          {"next", plan.kind == PlanKind::kNext ? Json(format_utc(plan.due)) : Json(nullptr)},
          {"problem", plan.problem.empty() ? Json(nullptr) : Json(plan.problem)}});
 }
 
 }  // namespace
 
-std::string answer_preview(const Parameters& parameters, Time now, const Zone& default_zone) {
+std::string answer_preview(const Parameters& parameters, Time now, const Zone& default_zone,
+                           std::int64_t max_steps) {
     const Rule rule = asked_rule(parameters);
     const Zone zone = asked_zone(parameters, rule, default_zone);
     const auto count = parameters.integer("count", 1, kMaxPreview).value_or(kDefaultPreview);
-    Occurrences walk(rule, asked_start(parameters, rule, now, zone), zone);
+    Steps steps(max_steps);
+    Occurrences walk(rule, asked_start(parameters, rule, now, zone), zone, steps);
     Json occurrences = Json::array();
     std::optional<Occurrence> next = walk.next();
     for (std::int64_t at = 0; at < count && next; ++at, next = walk.next()) {
@@ -101,16 +103,20 @@ std::string answer_preview(const Parameters& parameters, Time now, const Zone& d
                                             {"utc", format_utc(next->at.utc)},
                                             {"note", note_of(*next)}}));
     }
-    return Json::object({{"occurrences", std::move(occurrences)}, {"finished", !next.has_value()}})
-        .dump();
+    Json answer = Json::object({{"occurrences", std::move(occurrences)},
+                                {"finished", !next.has_value() && !steps.spent()}});
+    if (steps.spent()) answer.set("problem", steps.problem());
+    return answer.dump();
 }
 
 std::string answer_series(const Parameters& parameters, const TaskTable& tasks,
-                          const Zone& default_zone) {
+                          const Zone& default_zone, std::int64_t max_steps) {
     const auto limit = parameters.integer("limit", 1, kMaxSeries).value_or(kDefaultSeries);
     Json items = Json::array();
-    tasks.each_live(parameters.text("user"), limit,
-                    [&](const Task& task) { items.push_back(describe(task, default_zone)); });
+    Steps steps(max_steps);
+    tasks.each_live(parameters.text("user"), limit, [&](const Task& task) {
+        items.push_back(describe(task, default_zone, steps));
+    });
     return Json::object({{"items", std::move(items)}}).dump();
 }
 

@@ -18,11 +18,13 @@ inline constexpr int kMaxPreview = 1'000;
 inline constexpr int kDefaultSeries = 100;
 inline constexpr int kMaxSeries = 1'000;
 
-// rule, start (local, default now), zone, interval, count.
-std::string answer_preview(const Parameters& parameters, Time now, const Zone& default_zone);
+// rule, start (local, default now), zone, interval, count. `max_steps` bounds each answer: what it
+// keeps from being found is told as a `problem`.
+std::string answer_preview(const Parameters& parameters, Time now, const Zone& default_zone,
+                           std::int64_t max_steps);
 
 // user (default all), limit.
 std::string answer_series(const Parameters& parameters, const TaskTable& tasks,
-                          const Zone& default_zone);
+                          const Zone& default_zone, std::int64_t max_steps);
 
 }  // namespace millrace::recurring

@@ -10,10 +10,12 @@
 // next one's id is made of its series and due. Published as `created` on `topic`; what it says of
 // the series lets the chain go on. State: the tasks of the shard's users. What lay in the topic
 // before the first start waits for `settle` without news, so that only tasks whose last event is
-// their completion get a next one. docs/RECURRENCE.md says what is understood.
+// their completion get a next one. Events may be read in any order: a completion that is read
+// before its rule is kept for it. docs/RECURRENCE.md says what is understood.
 #include <millrace/plugin.hpp>
 #include <utility>
 
+#include "next_event.hpp"
 #include "plan.hpp"
 #include "questions.hpp"
 #include "rule.hpp"
@@ -22,73 +24,14 @@
 namespace millrace::recurring {
 namespace {
 
-// What task-event.v1.json allows: an event beyond it would be refused.
-constexpr std::size_t kMaxTitle = 2'000;
-constexpr std::size_t kMaxPriority = 64;
-constexpr std::size_t kMaxTag = 256;
-constexpr std::size_t kMaxTags = 1'000;
-constexpr std::size_t kMaxSeriesId = 200;
-
-// A cut never falls inside a character of UTF-8.
-std::string cut(std::string text, std::size_t size) {
-    if (text.size() <= size) return text;
-    while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
-    text.resize(size);
-    return text;
-}
-
-// FNV-1a, for series whose id is too long to be carried in others.
-std::string short_id(const std::string& id) {
-    if (id.size() <= kMaxSeriesId) return id;
-    std::uint64_t hash = 14695981039346656037ULL;
-    for (const char each : id) hash = (hash ^ static_cast<unsigned char>(each)) * 1099511628211ULL;
-    return cut(id, kMaxSeriesId - 24) + "~" + std::to_string(hash);
-}
-
-Json tags_of(const Task& task) {
-    if (!task.tags || !task.tags->starts_with('[')) return nullptr;
-    try {
-        Json tags = Json::parse(*task.tags);
-        for (const Json& tag : tags.items()) {
-            if (!tag.is_text() || tag.text()->size() > kMaxTag) return nullptr;
-        }
-        return tags.items().size() > kMaxTags ? Json() : tags;
-    } catch (const JsonError&) {
-        return nullptr;
-    }
-}
-
-Json recurrence_of(const Task& task) {
-    Json recurrence = Json::object({{"rule", task.rule}});
-    if (task.interval) recurrence.set("interval", *task.interval);
-    if (task.zone) recurrence.set("timezone", *task.zone);
-    if (task.until) recurrence.set("until", *task.until);
-    recurrence.set("anchor", task.anchor);
-    recurrence.set("series", task.series);
-    return recurrence;
-}
-
-Json created_event(const Task& next, const std::string& parent) {
-    Json data = Json::object();
-    if (next.title) data.set("title", cut(*next.title, kMaxTitle));
-    data.set("completed", false);
-    if (next.description) data.set("description", *next.description);
-    if (next.priority) data.set("priority", cut(*next.priority, kMaxPriority));
-    if (Json tags = tags_of(next); !tags.is_null()) data.set("tags", std::move(tags));
-    data.set("due_date", format_time(from_microseconds(*next.due)));
-    data.set("recurrence", recurrence_of(next));
-    data.set("parent_task_id", parent);
-    return Json::object({{"event_type", "created"},
-                         {"task_id", next.task},
-                         {"user_id", next.user},
-                         {"task_data", std::move(data)}});
-}
+constexpr std::string_view kFirstShard = "0";
+constexpr std::string_view kNotMine = "{}";  // the answer of a shard that leaves it to another
 
 class Recurring final : public Handler {
 public:
     static Description describe();
-    static void migrate(Context& context, std::uint32_t /*from_version*/) {
-        TaskTable::create(context);
+    static void migrate(Context& context, std::uint32_t from_version) {
+        TaskTable::migrate(context, from_version);
     }
     static std::string merge(std::string_view question, const Parameters& parameters,
                              std::span<const std::string_view> answers);
@@ -102,14 +45,18 @@ public:
     void on_rollback(Rollback) {}
 
 private:
-    Outcome remember(const Event& event, bool created);
+    Outcome remember(const Event& event, bool old);
+    Outcome note(const Event& event, bool old);
     Outcome bury(const Event& event);
-    Outcome complete(const Event& event);
-    Outcome wait_for_news(Task task, std::int64_t completed);
-    Outcome go_on(Task task, std::int64_t completed);
+    Outcome complete(const Event& event, bool old);
+    Outcome advance(Task task, const Event& event, bool old);
+    Outcome wait(const Task& task);
+    Outcome go_on(Task task);
     Outcome make_next(Task task, const Plan& plan);
-    Outcome set_aside(const Task& task, const Plan& plan);
+    Outcome set_aside(Task row, const Plan& plan);
     bool is_old(Time record);
+    bool is_behind(Time record) { return record + settle_ < context().now(); }
+    void hear_of(Task& task, std::int64_t time);
     void stop_waiting(Task& task);
     Task load(const Event& event) const;
     std::string place(const Task& task) const {
@@ -120,6 +67,8 @@ private:
     CatchUp catch_up_;
     Zone zone_;
     std::chrono::milliseconds settle_;
+    std::int64_t max_steps_;
+    bool answers_preview_;  // it is the same in every shard: one answers
     TaskTable tasks_;
     std::optional<Time> first_start_;
     Time last_old_record_{};  // when a record from before the first start last came
@@ -132,7 +81,7 @@ Description Recurring::describe() {
         .name = "recurring",
         .version = "1.0.0",
         .description = "Makes the next task when a recurring one is completed.",
-        .state_version = 1,
+        .state_version = 2,
         .options =
             {Option::text("topic", "where the next task is published").or_else("task-events"),
              Option::text("timezone", "IANA name; for rules that name none")
@@ -150,7 +99,12 @@ Description Recurring::describe() {
              Option::integer("keep_tasks",
                              "tasks remembered in a shard that have nothing more to recur")
                  .or_else("100000")
-                 .between(1'000, 100'000'000)},
+                 .between(1'000, 100'000'000),
+             Option::integer("max_steps",
+                             "days and times looked at to find an occurrence; a rule that takes "
+                             "more is refused")
+                 .or_else(std::to_string(kMaxSteps))
+                 .between(10'000, 100'000'000)},
         .questions = {{"preview", {"rule", "interval", "start", "zone", "count"}},
                       {"series", {"user", "limit"}}}};
 }
@@ -161,6 +115,8 @@ Recurring::Recurring(const Setup& setup)
       catch_up_(setup.options.text("catch_up") == "every" ? CatchUp::kEvery : CatchUp::kSkip),
       zone_(Zone::find(setup.options.text("timezone")).value()),
       settle_(setup.options.duration("settle")),
+      max_steps_(setup.options.integer("max_steps")),
+      answers_preview_(setup.shard == kFirstShard),
       tasks_(setup.context, setup.options.integer("keep_tasks")) {}
 
 // An instance that is new has perhaps not seen all that is old: it waits too.
@@ -175,12 +131,12 @@ bool Recurring::is_old(Time record) {
 Outcome Recurring::on_message(const Event& event) {
     if (!event.user()) return ignore("the event names no user");
     if (!event.task()) return ignore("the event names no task");
-    if (is_old(event.record_time())) last_old_record_ = context().now();
-    if (event.type() == "completed") return complete(event);
-    if (event.type() == "created") return remember(event, true);
-    if (event.type() == "updated") return remember(event, false);
+    const bool old = is_old(event.record_time());
+    if (old) last_old_record_ = context().now();
+    if (event.type() == "completed") return complete(event, old);
+    if (event.type() == "created" || event.type() == "updated") return remember(event, old);
     if (event.type() == "deleted") return bury(event);
-    return ack();
+    return note(event, old);
 }
 
 Task Recurring::load(const Event& event) const {
@@ -192,25 +148,44 @@ Task Recurring::load(const Event& event) const {
 }
 
 void Recurring::stop_waiting(Task& task) {
-    if (!task.waiting) return;
-    task.waiting.reset();
-    context().cancel_timer(Json::array({task.user, task.task}).dump());
+    if (task.hold != Hold::kNone)
+        context().cancel_timer(Json::array({task.user, task.task}).dump());
+    task.hold = Hold::kNone;
 }
 
-Outcome Recurring::remember(const Event& event, bool created) {
-    const Facts facts = read_facts(event);
+// A later event calls off what waits for news.
+void Recurring::hear_of(Task& task, std::int64_t time) {
+    if (task.hold == Hold::kNews && time > task.completed.value_or(kNever)) {
+        stop_waiting(task);
+        task.completed.reset();
+        context().count("superseded");
+    }
+    task.time = std::max(task.time, time);
+}
+
+Outcome Recurring::remember(const Event& event, bool old) {
+    Facts facts = read_facts(event);
+    facts.rule_gone = facts.rule_gone || (event.type() == "created" && !facts.rule);
     Task task = load(event);
     if (task.state == TaskState::kDeleted && facts.time > task.time) {
         task = Task{.user = task.user, .task = task.task};
     }
-    const bool known = task.time != 0;
-    if (!known && !facts.said.rule && !facts.said.due) return ack();
-    if (task.waiting && facts.time > *task.waiting) {
-        stop_waiting(task);
-        context().count("superseded");
-    }
-    recurring::merge(task,
-                     created && !facts.said.rule ? Facts{facts.time, facts.said, true} : facts);
+    // Among old records the completion may come behind, and must know that this one is later.
+    if (!task.is_known() && !old && !facts.rule && !facts.due) return ack();
+    hear_of(task, facts.time);
+    recurring::merge(task, facts);
+    // The completion was read before the rule.
+    const bool was_missing = facts.rule && task.completed && facts.time <= *task.completed;
+    if (task.state == TaskState::kOpen && was_missing) return advance(std::move(task), event, old);
+    tasks_.save(task);
+    return ack();
+}
+
+// An event of another type tells no more than that the task lived on.
+Outcome Recurring::note(const Event& event, bool old) {
+    Task task = load(event);
+    if (!old && task.hold != Hold::kNews) return ack();
+    hear_of(task, time_of(event));
     tasks_.save(task);
     return ack();
 }
@@ -218,32 +193,50 @@ Outcome Recurring::remember(const Event& event, bool created) {
 Outcome Recurring::bury(const Event& event) {
     Task task = load(event);
     stop_waiting(task);
-    if (task.rule && task.state == TaskState::kOpen) context().count("deleted");
+    if (task.rule.value && task.state == TaskState::kOpen) context().count("deleted");
     task.time = std::max(task.time, time_of(event));
     task.state = TaskState::kDeleted;
+    task.completed.reset();
     tasks_.save(task);
     return ack();
 }
 
-Outcome Recurring::complete(const Event& event) {
-    const Facts facts = read_facts(event);
+Outcome Recurring::complete(const Event& event, bool old) {
+    Facts facts = read_facts(event);
     Task task = load(event);
     if (task.state != TaskState::kOpen) {
-        if (task.rule) context().count("again");
+        if (task.rule.value) context().count("again");
         return ack();
     }
-    const bool custom = facts.said.rule && read_rule(*facts.said.rule).kind == ReadingKind::kCustom;
-    Facts used = facts;
-    if (custom && task.rule) used.said.rule.reset();
-    recurring::merge(task, used);
-    if (!task.rule) return ack();
-    if (is_old(event.record_time())) return wait_for_news(std::move(task), facts.time);
-    stop_waiting(task);
-    return go_on(std::move(task), facts.time);
+    if (is_custom(facts.rule) && task.rule.value) facts.rule.reset();
+    task.completed = std::max(facts.time, task.completed.value_or(facts.time));
+    recurring::merge(task, facts);
+    return advance(std::move(task), event, old);
 }
 
-Outcome Recurring::wait_for_news(Task task, std::int64_t completed) {
-    task.waiting = std::max(completed, task.waiting.value_or(completed));
+// What a completed task comes to. Without a rule it is kept: an event that is read later may bring
+// it.
+Outcome Recurring::advance(Task task, const Event& event, bool old) {
+    stop_waiting(task);
+    if (!task.rule.value) {
+        tasks_.save(task);
+        return ack();
+    }
+    if (old && task.time > *task.completed) {
+        task.completed.reset();
+        context().count("superseded");
+        tasks_.save(task);
+        return ack();
+    }
+    if (old) {
+        task.hold = Hold::kNews;
+    } else if (!task.due.value && settle_.count() > 0 && is_behind(event.record_time())) {
+        task.hold = Hold::kFacts;
+    }
+    return task.hold == Hold::kNone ? go_on(std::move(task)) : wait(task);
+}
+
+Outcome Recurring::wait(const Task& task) {
     tasks_.save(task);
     context().set_timer(Json::array({task.user, task.task}).dump(), task.user,
                         context().now() + settle_, task.task);
@@ -252,33 +245,38 @@ Outcome Recurring::wait_for_news(Task task, std::int64_t completed) {
 
 Outcome Recurring::on_timer(const Timer& timer) {
     auto task = tasks_.find(timer.key(), timer.payload());
-    if (!task || !task->waiting) return ack();
-    if (is_old(Time::min()) && context().now() < last_old_record_ + settle_) {
+    if (!task || task->hold == Hold::kNone || !task->completed) return ack();
+    const bool for_news = task->hold == Hold::kNews && is_old(Time::min());
+    if (for_news && context().now() < last_old_record_ + settle_) {
         context().set_timer(timer.id(), timer.key(), last_old_record_ + settle_, timer.payload());
         return ack();
     }
-    const std::int64_t completed = *std::exchange(task->waiting, std::nullopt);
-    return go_on(*std::move(task), completed);
+    task->hold = Hold::kNone;
+    return go_on(*std::move(task));
 }
 
-Outcome Recurring::go_on(Task task, std::int64_t completed) {
-    const Plan plan = plan_next(
-        task, date::floor<std::chrono::seconds>(from_microseconds(completed)), catch_up_, zone_);
+Outcome Recurring::go_on(Task task) {
+    Steps steps(max_steps_);
+    const Plan plan =
+        plan_next(task, date::floor<std::chrono::seconds>(from_microseconds(*task.completed)),
+                  catch_up_, zone_, steps);
     if (!plan.bad_zone.empty()) {
         context().warn(place(task) + ": the time zone '" + plan.bad_zone.substr(0, 64) +
                        "' is not known, " + zone_.name() + " is taken");
         context().count("unknown_zones");
     }
-    return plan.kind == PlanKind::kNext ? make_next(std::move(task), plan) : set_aside(task, plan);
+    return plan.kind == PlanKind::kNext ? make_next(std::move(task), plan)
+                                        : set_aside(std::move(task), plan);
 }
 
 Outcome Recurring::make_next(Task task, const Plan& plan) {
+    task.completed.reset();
     Task next = task;
-    next.series = task.series ? *task.series : short_id(task.task);
+    next.series = short_id(task.series.value_or(task.task));
     next.task = *next.series + "~" + date::format("%Y%m%dT%H%M%SZ", plan.due);
     next.anchor = format_local(plan.anchor);
-    next.due = to_microseconds(plan.due);
-    if (!plan.bad_zone.empty() || next.zone == "") next.zone.reset();
+    next.due = {to_microseconds(plan.due), task.time};
+    if (!plan.bad_zone.empty() || next.zone.value == "") next.zone.value.reset();
     task.state = TaskState::kContinued;
     task.next = next.task;
     tasks_.save(task);
@@ -292,25 +290,26 @@ Outcome Recurring::make_next(Task task, const Plan& plan) {
     return ack();
 }
 
-Outcome Recurring::set_aside(const Task& task, const Plan& plan) {
-    Task row = task;
+Outcome Recurring::set_aside(Task row, const Plan& plan) {
     switch (plan.kind) {
         case PlanKind::kNext:
         case PlanKind::kNotRecurring:
             break;
         case PlanKind::kEnded:
             row.state = TaskState::kEnded;
+            row.completed.reset();
             context().count("ended");
-            context().info(place(task) + ": the series has no further occurrence");
+            context().info(place(row) + ": the series has no further occurrence");
             break;
         case PlanKind::kCustom:
             context().count("custom_rules");
-            context().info(place(task) +
+            context().info(place(row) +
                            ": the rule is 'custom', which is not in the event; nothing recurs");
             break;
         case PlanKind::kRefused:
+            row.completed.reset();
             context().count("refused_rules");
-            context().warn(place(task) + ": the rule is not understood: " + plan.problem);
+            context().warn(place(row) + ": the rule is refused: " + plan.problem);
             break;
     }
     tasks_.save(row);
@@ -319,14 +318,21 @@ Outcome Recurring::set_aside(const Task& task, const Plan& plan) {
 
 std::optional<std::string> Recurring::on_query(std::string_view question,
                                                const Parameters& parameters) {
-    if (question == "preview") return answer_preview(parameters, context().now(), zone_);
-    if (question == "series") return answer_series(parameters, tasks_, zone_);
+    if (question == "preview" && !answers_preview_) return std::string(kNotMine);
+    if (question == "preview")
+        return answer_preview(parameters, context().now(), zone_, max_steps_);
+    if (question == "series") return answer_series(parameters, tasks_, zone_, max_steps_);
     return std::nullopt;
 }
 
 std::string Recurring::merge(std::string_view question, const Parameters&,
                              std::span<const std::string_view> answers) {
-    if (question == "preview") return std::string(answers.front());
+    if (question == "preview") {
+        for (const std::string_view answer : answers) {
+            if (answer != kNotMine) return std::string(answer);
+        }
+        throw std::runtime_error("the shard that answers is not here");
+    }
     Json items = Json::array();
     for (const std::string_view answer : answers) {
         const Json shard = Json::parse(answer);

@@ -16,7 +16,8 @@ namespace millrace::recurring {
 
 class TaskTable {
 public:
-    static void create(Context& context);
+    // Makes the tables, or brings those of an older version up to date.
+    static void migrate(Context& context, std::uint32_t from_version);
 
     TaskTable(Context& context, std::int64_t keep) : context_(context), keep_(keep) {}
 

@@ -23,7 +23,8 @@ std::string answer(std::string line) {
     const Reading reading = read_rule(line);
     if (!zone || !start) return "refused: zone or start";
     if (reading.kind != ReadingKind::kRule) return "refused: " + reading.problem;
-    Occurrences walk(reading.rule, *start, *zone);
+    Steps steps;
+    Occurrences walk(reading.rule, *start, *zone, steps);
     std::string result;
     for (int at = 0; at < count; ++at) {
         const auto occurrence = walk.next();

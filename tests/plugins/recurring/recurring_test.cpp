@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <millrace/testing.hpp>
 
 namespace millrace {
@@ -193,17 +194,107 @@ TEST(Recurring, a_deleted_task_goes_on_no_more) {
 }
 
 TEST(Recurring, a_rule_that_was_taken_away_is_gone) {
-    for (const char* value :
-         {R"({"task_data":{"recurring_pattern":null,"title":"x"}})",
-          R"({"data":{"recurrence_rule":"none"}})", R"({"is_recurring":false})"}) {
+    Harness harness(kFresh);
+    harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+    EventSpec update = event("updated", "2026-01-02T08:00:00Z", {});
+    update.nothing = {"recurrence_rule"};
+    harness.send(update);
+    harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
+    EXPECT_TRUE(harness.published().empty());
+}
+
+TEST(Recurring, a_rule_in_an_old_copy_of_the_task_is_not_taken_away) {
+    Harness harness(kFresh);
+    harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+    EventSpec update = event("updated", "2026-01-02T08:00:00Z", {{"title", "Rent"}});
+    update.value = R"({"previous":{"recurrence_rule":null},"title":"Rent"})";
+    harness.send(update);
+    harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
+    EXPECT_EQ(harness.published().size(), 1U);
+}
+
+TEST(Recurring, a_due_that_an_update_takes_away_is_gone_but_not_one_that_a_completion_leaves_out) {
+    for (const bool taken_away : {true, false}) {
         Harness harness(kFresh);
         harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
         EventSpec update = event("updated", "2026-01-02T08:00:00Z", {});
-        update.value = value;
+        if (taken_away) update.nothing = {"due"};
         harness.send(update);
-        harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
-        EXPECT_TRUE(harness.published().empty()) << value;
+        EventSpec completed = event("completed", "2026-01-03T08:00:00Z", {});
+        completed.nothing = {"due"};
+        harness.send(completed);
+        EXPECT_EQ(due_of(taken(harness)),
+                  taken_away ? "2026-02-03T08:00:00Z" : "2026-02-28T09:00:00Z");
     }
+}
+
+TEST(Recurring, an_interval_alone_changes_the_rule) {
+    Harness harness(kFresh);
+    harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+    harness.send(event("updated", "2026-01-02T08:00:00Z", {{"recurrence_interval", "2"}}));
+    harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
+    EXPECT_EQ(due_of(taken(harness)), "2026-03-31T09:00:00Z");
+}
+
+TEST(Recurring, an_interval_beyond_all_numbers_is_refused_and_not_read_as_one) {
+    Harness harness(kFresh);
+    harness.send(
+        event("completed", "2026-01-30T08:00:00Z",
+              with(kRent, {{"recurrence_interval", "10000000000000000000000"}})));
+    EXPECT_TRUE(harness.published().empty());
+    EXPECT_EQ(harness.counted("refused_rules"), 1);
+}
+
+// Every order of reading gives what the order of writing gives.
+TEST(Recurring, the_next_task_is_the_same_in_whatever_order_its_events_are_read) {
+    std::vector<EventSpec> events{
+        event("created", "2026-01-01T08:00:00Z", with(kRent, {{"due", "2026-01-10T09:00:00Z"}})),
+        event("updated", "2026-01-02T08:00:00Z",
+              {{"due", "2026-01-15T10:00:00Z"}, {"title", "Rent"}}),
+        event("completed", "2026-01-03T08:00:00Z", {})};
+    std::vector<std::size_t> order{0, 1, 2};
+    do {
+        Harness harness(Harness::Texts{});
+        for (const std::size_t at : order) harness.send(events[at]);
+        EXPECT_TRUE(harness.published().empty()) << "history waits";
+        harness.advance(std::chrono::seconds(5));
+        const Json next = taken(harness);
+        EXPECT_EQ(due_of(next), "2026-02-15T10:00:00Z") << order[0] << order[1] << order[2];
+        EXPECT_EQ(next.find("task_data")->text_or("title", ""), "Rent");
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST(Recurring, a_completion_that_is_read_before_the_rule_is_kept_for_it) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-03T08:00:00Z", {}));
+    harness.restart();
+    harness.send(event("created", "2026-01-01T08:00:00Z", kRent));
+    EXPECT_EQ(due_of(taken(harness)), "2026-02-28T09:00:00Z");
+    harness.send(event("completed", "2026-01-04T08:00:00Z", {}));
+    EXPECT_TRUE(harness.published().empty());
+}
+
+TEST(Recurring, a_rule_that_is_given_after_the_completion_waits_for_the_next_one) {
+    Harness harness(kFresh);
+    harness.send(event("created", "2026-01-01T08:00:00Z", {{"due", "2026-01-31T09:00:00Z"}}));
+    harness.send(event("completed", "2026-01-02T08:00:00Z", {}));
+    harness.send(event("updated", "2026-01-03T08:00:00Z", {{"recurrence_rule", "monthly"}}));
+    EXPECT_TRUE(harness.published().empty());
+    harness.send(event("completed", "2026-01-04T08:00:00Z", {}));
+    EXPECT_EQ(due_of(taken(harness)), "2026-02-28T09:00:00Z");
+}
+
+TEST(Recurring, a_completion_that_is_read_late_waits_for_an_older_due) {
+    Harness harness;
+    harness.advance(std::chrono::hours(1));
+    harness.send(event("completed", "2026-02-10T08:10:00Z", {{"recurrence_rule", "daily"}}));
+    EXPECT_TRUE(harness.published().empty());
+    harness.send(event("updated", "2026-02-10T08:20:00Z", {{"title", "later"}}));
+    harness.send(event("created", "2026-02-10T08:05:00Z",
+                       {{"recurrence_rule", "daily"}, {"due", "2026-02-12T09:00:00Z"}}));
+    harness.advance(std::chrono::seconds(2));
+    EXPECT_EQ(due_of(taken(harness)), "2026-02-13T09:00:00Z");
+    EXPECT_TRUE(harness.timers().empty());
 }
 
 TEST(Recurring, a_rule_that_changes_begins_anew) {
@@ -240,6 +331,15 @@ TEST(Recurring, what_the_schema_would_refuse_is_cut_or_left_out) {
     EXPECT_EQ(next.find("task_data")->text_or("title", ""), std::string(1'999, 'x'));
     EXPECT_EQ(next.find("task_data")->find("tags"), nullptr);
     EXPECT_EQ(next.find("task_data")->find("recurrence")->find("timezone"), nullptr);
+}
+
+TEST(Recurring, a_series_whose_id_is_too_long_is_carried_by_a_shorter_one) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z",
+                       with(kRent, {{"recurrence_series", std::string(1'000, 's')}})));
+    const Json next = taken(harness);
+    EXPECT_LE(next.text_or("task_id", "").size(), 256U);
+    EXPECT_LE(next.find("task_data")->find("recurrence")->text_or("series", "").size(), 200U);
 }
 
 TEST(Recurring, events_without_user_or_task_are_ignored) {
@@ -280,6 +380,54 @@ TEST(Recurring, a_completion_from_before_the_first_start_waits_for_later_news) {
     EXPECT_TRUE(harness.timers().empty());
 }
 
+TEST(Recurring, in_history_a_later_event_that_was_read_before_calls_the_next_one_off) {
+    for (const char* later : {"updated", "deleted", "uncompleted", "viewed"}) {
+        Harness harness;
+        harness.send(event(later, "2026-01-30T09:00:00Z", {{"completed", "false"}}));
+        harness.send(event("completed", "2026-01-30T08:00:00Z", kRent));
+        harness.advance(std::chrono::seconds(5));
+        EXPECT_TRUE(harness.published().empty()) << later;
+        Harness reversed;
+        reversed.send(event("completed", "2026-01-30T08:00:00Z", kRent));
+        reversed.send(event(later, "2026-01-30T09:00:00Z", {{"completed", "false"}}));
+        reversed.advance(std::chrono::seconds(5));
+        EXPECT_TRUE(reversed.published().empty()) << later;
+        EXPECT_TRUE(reversed.timers().empty()) << later;
+    }
+}
+
+TEST(Recurring, in_history_the_last_completion_counts_in_whatever_order_it_is_read) {
+    std::vector<EventSpec> events{
+        event("completed", "2026-01-30T08:00:00Z", kRent),
+        event("updated", "2026-01-30T09:00:00Z", with(kRent, {{"completed", "false"}})),
+        event("completed", "2026-01-30T10:00:00Z", {})};
+    std::vector<std::size_t> order{0, 1, 2};
+    do {
+        Harness harness(Harness::Texts{});
+        for (const std::size_t at : order) harness.send(events[at]);
+        harness.advance(std::chrono::seconds(5));
+        EXPECT_EQ(due_of(taken(harness)), "2026-02-28T09:00:00Z")
+            << order[0] << order[1] << order[2];
+    } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST(Recurring, the_state_of_version_1_is_taken_over) {
+    Harness harness;
+    harness.migrate_as(
+        1,
+        {"DROP TABLE known_tasks",
+         "CREATE TABLE tasks(user TEXT NOT NULL, task TEXT NOT NULL, state INTEGER NOT NULL, time "
+         "INTEGER NOT NULL, due INTEGER, title TEXT, description TEXT, priority TEXT, tags TEXT, "
+         "rule TEXT, interval INTEGER, zone TEXT, until TEXT, anchor TEXT, series TEXT, next TEXT, "
+         "waiting INTEGER, live INTEGER NOT NULL, PRIMARY KEY(user, task)) WITHOUT ROWID",
+         "INSERT INTO tasks(user, task, state, time, due, title, rule, live) VALUES('7', '42', 1, "
+         "1769000000000000, 1769850000000000, 'Pay rent', 'monthly', 1)"});
+    harness.send(event("completed", "2026-02-10T08:00:00Z", {}));
+    const Json next = taken(harness);
+    EXPECT_EQ(due_of(next), "2026-02-28T09:00:00Z");
+    EXPECT_EQ(next.find("task_data")->text_or("title", ""), "Pay rent");
+}
+
 TEST(Recurring, a_completion_after_the_first_start_does_not_wait) {
     Harness harness;
     harness.send(event("completed", "2026-02-10T08:00:00Z", kRent));
@@ -315,6 +463,47 @@ TEST(Recurring, a_preview_shows_local_and_utc_with_notes) {
         harness.query("preview", {{"rule", "daily"}, {"start", "2026-01-31T09:00:00Z"}}));
     EXPECT_ANY_THROW(harness.query("preview", {{"rule", "daily"}, {"zone", "Mars/Phobos"}}));
     EXPECT_ANY_THROW(harness.query("preview", {}));
+}
+
+TEST(Recurring, one_shard_answers_a_preview_for_all) {
+    Harness first(kFresh, "0");
+    Harness second(kFresh, "1");
+    const Harness::Texts rule{{"rule", "daily"}, {"count", "1"}, {"start", "2026-01-01"}};
+    EXPECT_EQ(second.query_shard("preview", rule), "{}");
+    EXPECT_EQ(first.merge("preview", rule, {"{}", first.query_shard("preview", rule)}),
+              first.query_shard("preview", rule));
+}
+
+const std::string kEverySecond = [] {
+    std::string rule = "FREQ=YEARLY;COUNT=100000;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR,SA,SU";
+    for (const auto& [name, size] :
+         {std::pair{"HOUR", 24}, std::pair{"MINUTE", 60}, std::pair{"SECOND", 60}}) {
+        rule += std::string(";BY") + name + "=0";
+        for (int value = 1; value < size; ++value) rule += "," + std::to_string(value);
+    }
+    return rule;
+}();
+
+TEST(Recurring, a_rule_of_every_second_of_two_thousand_years_is_answered) {
+    Harness harness(kFresh);
+    harness.send(event("completed", "2026-01-30T08:00:00Z",
+                       {{"recurrence_rule", kEverySecond}, {"due", "0001-01-01T00:00:00Z"}}));
+    EXPECT_EQ(due_of(taken(harness)), "2026-12-31T23:59:59Z");
+}
+
+TEST(Recurring, a_rule_that_takes_too_many_steps_is_refused_and_says_so) {
+    Harness harness({{"max_steps", "10000"}, {"settle", "0s"}});
+    const Fields fields{{"recurrence_rule", kEverySecond}, {"due", "0001-01-01T00:00:00Z"}};
+    EXPECT_EQ(harness.send(event("completed", "2026-01-30T08:00:00Z", fields)).kind, MILLRACE_ACK);
+    EXPECT_TRUE(harness.published().empty());
+    EXPECT_EQ(harness.counted("refused_rules"), 1);
+    EXPECT_THAT(harness.logs().back(), HasSubstr("more than 10000 steps (config.max_steps)"));
+    harness.send(event("created", "2026-01-30T08:00:00Z", fields, "43"));
+    EXPECT_THAT(harness.query("series"), HasSubstr("config.max_steps"));
+    EXPECT_THAT(harness.query("preview", {{"rule", kEverySecond},
+                                          {"start", "2026-01-01T00:00:00"},
+                                          {"count", "1000"}}),
+                HasSubstr(R"("finished":false,"problem":"finding the occurrence takes more than)"));
 }
 
 }  // namespace

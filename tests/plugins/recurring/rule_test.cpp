@@ -13,7 +13,8 @@ std::string walk(std::string_view rule, std::string_view start, int count,
                  std::string_view zone = "UTC") {
     const Reading reading = read_rule(rule);
     if (reading.kind != ReadingKind::kRule) return "refused: " + reading.problem;
-    Occurrences occurrences(reading.rule, *parse_local(start), *Zone::find(zone));
+    Steps steps;
+    Occurrences occurrences(reading.rule, *parse_local(start), *Zone::find(zone), steps);
     std::string result;
     for (int at = 0; at < count; ++at) {
         const auto next = occurrences.next();
@@ -24,9 +25,11 @@ std::string walk(std::string_view rule, std::string_view start, int count,
 }
 
 std::string after(std::string_view rule, std::string_view start, std::string_view time,
-                  std::string_view zone = "UTC") {
-    Occurrences occurrences(read_rule(rule).rule, *parse_local(start), *Zone::find(zone));
+                  std::string_view zone = "UTC", std::int64_t limit = kMaxSteps) {
+    Steps steps(limit);
+    Occurrences occurrences(read_rule(rule).rule, *parse_local(start), *Zone::find(zone), steps);
     const auto next = occurrences.next_after(date::floor<std::chrono::seconds>(*parse_time(time)));
+    if (!next && steps.spent()) return steps.problem();
     return next ? format_utc(next->at.utc) : "end";
 }
 
@@ -218,6 +221,44 @@ TEST(Occurrences, the_phase_of_an_interval_is_kept_over_a_long_jump) {
         after("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=SU", "1997-08-05", "1997-08-10T00:00:00Z"),
         "1997-08-17T00:00:00Z");
     EXPECT_EQ(after("hourly", "1971-01-01", "2026-06-01T00:30:00Z"), "2026-06-01T01:00:00Z");
+}
+
+TEST(Occurrences, a_count_is_counted_and_not_walked) {
+    EXPECT_EQ(after("FREQ=DAILY;COUNT=100000", "1900-01-01T09:00", "2026-06-01T12:00:00Z"),
+              "2026-06-02T09:00:00Z");
+    EXPECT_EQ(after("FREQ=HOURLY;COUNT=100000", "2020-01-01", "2026-06-01T00:30:00Z"),
+              "2026-06-01T01:00:00Z");
+    EXPECT_EQ(after("FREQ=HOURLY;COUNT=50000", "2020-01-01", "2026-06-01T00:30:00Z"), "end");
+    EXPECT_EQ(after("FREQ=DAILY;BYHOUR=8,9;COUNT=5", "2026-01-01T08:00", "2026-01-03T08:00:00Z"),
+              "end");
+    EXPECT_EQ(after("FREQ=DAILY;BYHOUR=8,9;COUNT=6", "2026-01-01T08:00", "2026-01-03T08:00:00Z"),
+              "2026-01-03T09:00:00Z");
+    EXPECT_EQ(after("FREQ=DAILY;BYHOUR=8,9;COUNT=5", "2026-01-01T09:00", "2026-01-03T08:00:00Z"),
+              "2026-01-03T09:00:00Z")
+        << "what lies before the anchor does not count";
+}
+
+TEST(Occurrences, a_jump_stops_before_a_time_that_the_clocks_move) {
+    EXPECT_EQ(after("FREQ=DAILY;BYHOUR=2,3;BYMINUTE=0,30", "2020-01-01", "2026-03-29T01:10:00Z",
+                    "Europe/Paris"),
+              "2026-03-29T01:30:00Z");
+}
+
+TEST(Occurrences, the_steps_of_a_walk_are_bounded_whatever_the_rule) {
+    for (const char* rule : {"FREQ=DAILY;COUNT=100000;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO",
+                             "FREQ=YEARLY;COUNT=100000;BYDAY=MO;BYSETPOS=300",
+                             "FREQ=MONTHLY;COUNT=100000;BYDAY=FR;BYMONTHDAY=13"}) {
+        EXPECT_EQ(after(rule, "0001-01-01", "9000-01-01T00:00:00Z", "UTC", 10'000),
+                  "finding the occurrence takes more than 10000 steps (config.max_steps)")
+            << rule;
+    }
+}
+
+TEST(Rule, a_list_that_repeats_itself_costs_no_more_than_its_values) {
+    std::string rule = "FREQ=DAILY;BYMONTH=12;BYSETPOS=1";
+    for (int times = 0; times < 1'200; ++times) rule += ",1";
+    EXPECT_EQ(after(rule, "2026-01-01T09:00", "2026-06-01T00:00:00Z", "UTC", 1'000),
+              "2026-12-01T09:00:00Z");
 }
 
 }  // namespace
