@@ -55,6 +55,7 @@ struct ShardRelease {
     std::vector<std::pair<TopicPartition, ShardReport>> reports;
     std::size_t records = 0;
     std::size_t bytes = 0;
+    std::vector<Timestamp> record_times;
 };
 
 // Numbers for status and metrics, kept by the shard, read by anyone.
@@ -236,6 +237,7 @@ private:
     void pause(const Error& why);
     Error disk_error() const;
     void tell_disk(const std::string& reason);
+    void observe_ages(const ShardRelease& release);
     void start_sync();
     void synced(std::size_t batches, const Result<void>& result);
     void after_release();

@@ -187,13 +187,11 @@ ShardRelease Shard::make_release() {
     }
     release.records = std::exchange(dropped_records_, 0);
     release.bytes = std::exchange(dropped_bytes_, 0);
-    const auto now = setup_.runtime.clock().now();
     for (const auto& resolved : done_) {
         if (!resolved.input->from_log()) continue;
         ++release.records;
         release.bytes += resolved.input->bytes;
-        const std::chrono::duration<double> age = now - resolved.input->event->record->timestamp;
-        setup_.metrics.end_to_end_seconds->observe(std::max(0.0, age.count()));
+        release.record_times.push_back(resolved.input->event->record->timestamp);
     }
     done_.clear();
     return release;
@@ -293,6 +291,7 @@ void Shard::synced(std::size_t batches, const Result<void>& result) {
         durable_sequence_ = std::max(durable_sequence_, batch->sequence);
         setup_.metrics.commit_seconds->observe(
             std::chrono::duration<double>(now - batch->started).count());
+        observe_ages(batch->release);
         on_loop([index = setup_.index, release = std::move(batch->release),
                  incoming = std::move(batch->incoming)](ShardOwner& owner) {
             owner.on_shard_released(index, release);
@@ -303,6 +302,14 @@ void Shard::synced(std::size_t batches, const Result<void>& result) {
     committed_.erase(committed_.begin(), end);
     after_release();
     start_sync();
+}
+
+void Shard::observe_ages(const ShardRelease& release) {
+    const auto now = setup_.runtime.clock().now();
+    for (const Timestamp time : release.record_times) {
+        const std::chrono::duration<double> age = now - time;
+        setup_.metrics.end_to_end_seconds->observe(std::max(0.0, age.count()));
+    }
 }
 
 void Shard::after_release() {
