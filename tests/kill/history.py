@@ -182,7 +182,7 @@ class Log:
 @dataclasses.dataclass
 class State:
     """The rows of one installation's state files, each shard's in the order in which they were written."""
-    ledger: list  # of shards, of (kind, user, number, attempt, microseconds)
+    ledger: list  # of shards, of (kind, user, number, offset, microseconds)
     audit: list  # of shards, of (user, number, partition, offset)
 
 
@@ -190,7 +190,7 @@ def read_state(data):
     """From copies: what is looked at is what the server finds at its next start."""
     with tempfile.TemporaryDirectory(prefix="millrace-kill-") as folder:
         handlers = pathlib.Path(shutil.copytree(data / "handlers", pathlib.Path(folder) / "handlers"))
-        ledger = "SELECT kind, user, CAST(task AS INTEGER), attempt, at FROM effects ORDER BY sequence"
+        ledger = "SELECT kind, user, CAST(task AS INTEGER), offset, at FROM effects ORDER BY sequence"
         audit = "SELECT user_id, CAST(task_id AS INTEGER), partition, offset FROM events ORDER BY sequence"
         return State(rows_of(handlers / "ledger", ledger), rows_of(handlers / "audit", audit))
 
@@ -283,11 +283,12 @@ class History:
                 found.unexpected.append(f"a row of {kind} {number}, whose fate is {fate}")
 
     def _check_order(self, found):
+        """By offset, a user's being all of one partition: of a number that was sent twice another installation may have seen the second."""
         for state in self.states:
             for shard in state.ledger:
-                found.disordered += falling(((user, number) for kind, user, number, _, _ in shard if kind == "record"), "the ledger")
+                found.disordered += falling(((user, offset) for kind, user, _, offset, _ in shard if kind == "record"), "the ledger")
             for shard in state.audit:
-                found.disordered += falling(((user, number) for user, number, _, _ in shard), "the audit")
+                found.disordered += falling(((user, offset) for user, _, _, offset in shard), "the audit")
         seen = set()
         first = []
         for key, effect in self.effects:
@@ -337,11 +338,11 @@ class History:
 
 
 def falling(pairs, where):
-    """What comes after a higher number of the same user."""
+    """What comes after a higher one of the same user."""
     highest = {}
     faults = []
-    for user, number in pairs:
-        if number < highest.get(user, -1):
-            faults.append(f"{user}: {number} after {highest[user]} in {where}")
-        highest[user] = max(number, highest.get(user, -1))
+    for user, one in pairs:
+        if one < highest.get(user, -1):
+            faults.append(f"{user}: {one} after {highest[user]} in {where}")
+        highest[user] = max(one, highest.get(user, -1))
     return faults

@@ -100,7 +100,7 @@ def history(**changes):
     each = object.__new__(History)
     each.log = SmallLog()
     each.committed = {"ledger": {0: 4}, "audit": {0: 4}}
-    each.states = [State([[("record", "u0", 0, 1, 0), ("record", "u0", 2, 1, 0), ("record", "u1", 3, 1, 0), ("timer", "u1", 3, 1, 0)]],
+    each.states = [State([[("record", "u0", 0, 0, 0), ("record", "u0", 2, 2, 0), ("record", "u1", 3, 3, 0), ("timer", "u1", 3, -1, 0)]],
                          [[("u0", 0, 0, 0), ("u1", 1, 0, 1), ("u0", 2, 0, 2), ("u1", 3, 0, 3)]])]
     each.effects = [(f"u{number % 2}", {"kind": kind, "of": str(number), "event_id": f"{kind}-{number}"})
                     for kind, number in (("record", 0), ("record", 2), ("record", 3), ("timer", 3))]
@@ -132,7 +132,7 @@ class TheCheckItself(unittest.TestCase):
         self.assertFinds("lost", history(committed=lambda committed: committed["audit"].update({0: 3})))
 
     def test_it_finds_what_was_done_twice(self):
-        self.assertFinds("repeated", history(states=lambda states: states[0].ledger[0].append(("record", "u1", 3, 1, 0))))
+        self.assertFinds("repeated", history(states=lambda states: states[0].ledger[0].append(("record", "u1", 3, 3, 0))))
         self.assertFinds("repeated", history(states=lambda states: states[0].audit[0].append(("u1", 3, 0, 3))))
         self.assertFinds("repeated", history(effects=lambda effects: effects.append(("u0", {"kind": "record", "of": "2", "event_id": "other"}))))
 
