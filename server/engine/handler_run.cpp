@@ -189,6 +189,7 @@ void HandlerRun::subscribe() {
     set_state(RunState::kRunning, "");
     running_since_ = surroundings_.runtime.clock().monotonic();
     tell_started({});
+    if (traits().state == StateKind::kPerPartition) open_own_shards();
 }
 
 void HandlerRun::fail_run(const Error& error) {
@@ -213,6 +214,7 @@ void HandlerRun::take_down(const std::string& reason, std::function<void()> then
     set_state(RunState::kRestarting, reason);
     flush_timer_.reset();
     survey_timer_.reset();
+    own_shards_timer_.reset();
     to_survey_.clear();
     auto closed = [this, then = std::move(then)] { close_shards(then); };
     if (!consumer_) return closed();
@@ -227,10 +229,11 @@ void HandlerRun::close_shards(std::function<void()> done) {
     auto one = [this, left, done = std::move(done)] {
         if (--*left > 0) return;
         shards_.clear();
+        own_shards_.clear();
         unsent_.clear();
         std::vector<TopicPartition> all;
         for (const auto& [origin, partition] : partitions_) all.push_back(origin);
-        erase(all, [] {});
+        erase(all);
         held_.clear();
         held_gauges_.clear();
         unsaved_.clear();

@@ -89,6 +89,10 @@ public:
     void on_held(std::size_t shard, const std::string& what, const std::string& reason) override;
 
 private:
+    struct OwnShard {
+        std::size_t index = 0;  // in shards_
+        bool open = false;
+    };
     struct PartitionState {
         explicit PartitionState(const BreakerSection& breaker_section) : breaker(breaker_section) {}
         Epoch epoch;
@@ -168,7 +172,12 @@ private:
     void surveyed(const Turns& turns);
     void survey_later(const Turns& turns, const Error& error);
     void note_partition_counts();
+    // Shards of single partitions (handler_run_own_shards.cpp).
     void open_partition_shard(const TopicPartition& origin);
+    OwnShard& own_shard(const TopicPartition& origin);
+    void opened_own_shard(const TopicPartition& origin, const Result<void>& opened);
+    void open_own_shards();
+    void open_where_there_is_state(const std::vector<TopicInfo>& topics);
     void begin_partition(const TopicPartition& origin);
     std::optional<LostPosition> contradiction(const TopicPartition& origin,
                                               bool has_position) const;
@@ -210,7 +219,7 @@ private:
     void check_bounds(const TopicPartition& origin, PartitionState& partition);
     void drain_shards(const std::vector<TopicPartition>& partitions, std::function<void()> done);
     void forget(const std::vector<TopicPartition>& partitions, std::function<void()> done);
-    void erase(const std::vector<TopicPartition>& partitions, std::function<void()> done);
+    void erase(const std::vector<TopicPartition>& partitions);
     void progressed(const TopicPartition& origin, PartitionState& partition);
     void flush_later();
     void flush(std::function<void()> done);
@@ -283,9 +292,10 @@ private:
     std::map<TopicPartition, PartitionState> partitions_;
     // By shard, of records whose outbox events are not confirmed, also where nothing is assigned.
     std::map<TopicPartition, std::map<std::size_t, Offset>> unsent_;
-    // State files that are still being closed after their partition was lost, and what waits to open
-    // them again.
-    std::map<TopicPartition, std::function<void()>> closing_;
+    // State per partition: the shards of all that was ever read here. What waits in them to be sent,
+    // and their timers, stay ours when the partition goes to another member.
+    std::map<TopicPartition, OwnShard> own_shards_;
+    std::unique_ptr<Timer> own_shards_timer_;
     std::uint64_t next_sequence_ = 0;
     std::size_t opening_ = 0;
     std::size_t buffered_records_ = 0;

@@ -181,7 +181,10 @@ void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions
     }
     drain_shards(partitions, [this, partitions, done = std::move(done)] {
         forget(partitions, [this, partitions, done] {
-            flush([this, partitions, done] { erase(partitions, done); });
+            flush([this, partitions, done] {
+                erase(partitions);
+                done();
+            });
         });
     });
 }
@@ -216,7 +219,7 @@ void HandlerRun::drain_shards(const std::vector<TopicPartition>& partitions,
 void HandlerRun::on_lost(Epoch, const std::vector<TopicPartition>& partitions) {
     rebalances_->add();
     forget(partitions, [] {});
-    erase(partitions, [] {});
+    erase(partitions);
 }
 
 void HandlerRun::forget(const std::vector<TopicPartition>& partitions, std::function<void()> done) {
@@ -232,31 +235,11 @@ void HandlerRun::forget(const std::vector<TopicPartition>& partitions, std::func
     one();
 }
 
-void HandlerRun::erase(const std::vector<TopicPartition>& partitions, std::function<void()> done) {
-    auto left = std::make_shared<std::size_t>(1);
-    auto one = [left, done = std::move(done)] {
-        if (--*left == 0) done();
-    };
+void HandlerRun::erase(const std::vector<TopicPartition>& partitions) {
     for (const auto& origin : partitions) {
-        const auto found = partitions_.find(origin);
-        if (found == partitions_.end()) continue;
-        if (traits().broadcast) surroundings_.push.closed(origin);
-        const auto own = found->second.shard;
-        partitions_.erase(found);
-        count_open_breakers();
-        if (!own || *own >= shards_.size()) continue;
-        unsent_.erase(origin);  // its next shard will say
-        if (auto shard = std::exchange(shards_[*own], nullptr)) {
-            ++*left;
-            closing_.emplace(origin, nullptr);
-            shard->close([this, origin, one] {
-                const auto reopen = closing_.extract(origin);
-                if (reopen.mapped()) reopen.mapped()();
-                one();
-            });
-        }
+        if (partitions_.erase(origin) > 0 && traits().broadcast) surroundings_.push.closed(origin);
     }
-    one();
+    count_open_breakers();
 }
 
 void HandlerRun::progressed(const TopicPartition& origin, PartitionState& partition) {

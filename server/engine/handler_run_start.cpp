@@ -111,23 +111,6 @@ void HandlerRun::note_partition_counts() {
     if (!unsaved_topics_.empty()) flush_later();
 }
 
-void HandlerRun::open_partition_shard(const TopicPartition& origin) {
-    if (const auto closing = closing_.find(origin); closing != closing_.end()) {
-        closing->second = [this, origin, turn = partitions_.at(origin).turn] {
-            if (find_turn(origin, turn) != nullptr) open_partition_shard(origin);
-        };
-        return;
-    }
-    auto shard = make_shard(fmt::format("{}-{}", origin.topic, origin.partition.value));
-    PartitionState& partition = partitions_.at(origin);
-    partition.shard = shards_.size() - 1;
-    shard->open([this, origin, turn = partition.turn](const Result<void>& opened) {
-        if (state_ != RunState::kRunning) return;
-        if (!opened) return fail_shard(opened.error());
-        if (find_turn(origin, turn) != nullptr) begin_partition(origin);
-    });
-}
-
 StartPosition HandlerRun::configured_start() const {
     using Start = HandlerSection::Start::Kind;
     switch (section().start.kind) {
