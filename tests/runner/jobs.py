@@ -12,16 +12,18 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 BROKER = TESTS / "integration" / "kafka" / "broker"
-SUITES = ["floors", "unit", "plugins", "conformance", "asan", "e2e", "kill", "ubsan", "tsan"]
+SUITES = ["floors", "unit", "plugins", "conformance", "simulation", "asan", "e2e", "kill", "ubsan", "tsan"]
 SUITE_OF_PREFIX = {"unit": "unit", "plugin": "plugins", "out": "plugins", "differential": "plugins", "conformance": "conformance",
+                   "simulation": "simulation",
                    "integration": "conformance"}
 SUITE_OF_KIND = {"integration": "e2e"}
 NOT_TESTS = {"runner", "support"}
 SANITISED = ("unit_core", "unit_events", "unit_transport", "unit_engine", "conformance_embedded")
 ALONE = {"e2e", "kill"}
 # What `full` asks of a suite: more rounds, and the hours that they take.
-FULL_ENVIRONMENT = {"kill": {"MILLRACE_KILL_ROUNDS": "50", "MILLRACE_KILL_EVENTS": "20000", "MILLRACE_CHURN_SECONDS": "90"}}
-FULL_SECONDS = {"kill": 4 * 3600}
+FULL_ENVIRONMENT = {"kill": {"MILLRACE_KILL_ROUNDS": "50", "MILLRACE_KILL_EVENTS": "20000", "MILLRACE_CHURN_SECONDS": "90"},
+                    "simulation": {"MILLRACE_SIMULATION_SEEDS": "20000"}}
+FULL_SECONDS = {"kill": 4 * 3600, "simulation": 1800}
 SECONDS = {"gtest": 600, "program": 600, "python": 900}
 # A sanitised program is so much slower, and the machine is shared.
 SLOWER = {"release": 1, "asan": 3, "ubsan": 3, "tsan": 6}
@@ -56,7 +58,7 @@ def properties(test):
     return {each["name"]: each["value"] for each in test.get("properties", [])}
 
 
-def from_ctest(preset, suite=None, only=None):
+def from_ctest(preset, suite=None, only=None, full=False):
     modules = sorted((ROOT / "build" / preset).rglob("*.so"))
     jobs = []
     for test in registered(preset):
@@ -66,13 +68,14 @@ def from_ctest(preset, suite=None, only=None):
             continue
         # With or without a launcher before it and a shard's number behind its name.
         kind = "gtest" if name.startswith(pathlib.Path(command[-1]).name) else "program"
+        of = suite or SUITE_OF_PREFIX.get(name.partition("_")[0], "other")
+        variables = {**variables, **(FULL_ENVIRONMENT.get(of, {}) if full else {})}
         files = [pathlib.Path(part) for part in command if pathlib.Path(part).is_file()]
         beside = [file.parent for file in files if file.is_relative_to(TESTS)]
         jobs.append(Job(
-            suite=suite or SUITE_OF_PREFIX.get(name.partition("_")[0], "other"),
-            name=name, kind=kind, command=command,
+            suite=of, name=name, kind=kind, command=command,
             inputs=[*files, *modules, ROOT / "schemas", ROOT / "config"],
-            seconds=SECONDS[kind] * SLOWER[preset],
+            seconds=FULL_SECONDS.get(of, SECONDS[kind]) if full else SECONDS[kind] * SLOWER[preset],
             waits="GTEST_TOTAL_SHARDS" in variables, broker=str(BROKER) in command, environment=variables,
             skip_code=properties(test).get("SKIP_RETURN_CODE")))
     return jobs
@@ -113,7 +116,7 @@ def from_python(full):
 def find(asked):
     """The jobs of the suites asked for; of the default tier without any. Ends the program where one does not exist."""
     full = asked == ["full"]
-    jobs = from_ctest("release") + from_python(full)
+    jobs = from_ctest("release", full=full) + from_python(full)
     if full:
         for preset in ("ubsan", "tsan"):
             jobs += [job for job in from_ctest(preset, preset) if not job.broker and job.kind == "gtest"]

@@ -13,13 +13,11 @@ namespace millrace::simulation {
 namespace {
 
 constexpr std::uint64_t kBlocks = 20;  // tests that the seeds are spread over
-constexpr std::uint64_t kSeeds = 1'000;
-constexpr std::uint64_t kSeedsOfFullTier = 20'000;
 
 class Seeds : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(Seeds, keep_every_guarantee) {
-    const std::uint64_t each = (is_full_tier() ? kSeedsOfFullTier : kSeeds) / kBlocks;
+    const std::uint64_t each = seeds_to_run() / kBlocks;
     const std::uint64_t first = GetParam() * each + 1;
     Tally tally;
     for (std::uint64_t seed = first; seed < first + each; ++seed) {

@@ -1,14 +1,16 @@
-// How much is run: `script/test full` says so in the environment.
+// How many seeds are run: `script/test full` asks for more.
 #pragma once
 
+#include <cstdint>
 #include <cstdlib>
-#include <string_view>
 
 namespace millrace::simulation {
 
-inline bool is_full_tier() {
-    const char* tier = std::getenv("MILLRACE_TEST_TIER");
-    return tier != nullptr && std::string_view(tier) == "full";
+inline std::uint64_t seeds_to_run() {
+    const char* asked = std::getenv("MILLRACE_SIMULATION_SEEDS");
+    return asked == nullptr ? 1'000 : std::strtoull(asked, nullptr, 10);
 }
+
+inline bool is_full_tier() { return std::getenv("MILLRACE_SIMULATION_SEEDS") != nullptr; }
 
 }  // namespace millrace::simulation

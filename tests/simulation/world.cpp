@@ -15,6 +15,7 @@ namespace {
 constexpr int kTaskPartitions = 3;
 constexpr int kOtherPartitions = 2;
 constexpr nanoseconds kLongestHealing = std::chrono::minutes(60);
+constexpr int kQuietChecks = 5;
 constexpr std::uint64_t kMostSteps = 3'000'000;
 
 // Files are in memory; the engine makes their folders on the real disk.
@@ -303,17 +304,17 @@ RunResult World::run() {
     result.busy_operations = disk_.operations();
     heal();
     const nanoseconds limit = scheduler_.now() + kLongestHealing;
-    bool quiet = false;
-    while (!quiet && scheduler_.now() < limit && scheduler_.steps() < kMostSteps &&
+    int quiet = 0;  // checks in a row: a handler that has just started may not have opened its files
+    while (quiet < kQuietChecks && scheduler_.now() < limit && scheduler_.steps() < kMostSteps &&
            oracle_.faults().empty()) {
         const nanoseconds next = scheduler_.now() + milliseconds(500);
         while (scheduler_.step(next)) {
         }
-        quiet = is_quiet();
+        quiet = is_quiet() ? quiet + 1 : 0;
     }
-    if (!quiet && oracle_.faults().empty()) {
+    if (quiet < kQuietChecks && oracle_.faults().empty()) {
         oracle_.on_fault("it does not come to rest:" + what_waits());
-    } else if (quiet) {
+    } else if (quiet == kQuietChecks) {
         oracle_.check_durable();
         if (!scenario_.ends_with_crash && !stop_all())
             oracle_.on_fault("it does not stop:" + what_waits());
