@@ -259,6 +259,8 @@ private:
     boost::json::object partition_status(const TopicPartition& origin,
                                          const PartitionState& partition) const;
     boost::json::array stuck_status() const;
+
+    // Questions (handler_run_questions.cpp).
     void answered(const std::shared_ptr<Question>& question);
     void merge(const std::shared_ptr<Question>& question);
 

@@ -37,7 +37,7 @@ HandlerRun::OwnShard& HandlerRun::own_shard(const TopicPartition& origin) {
 
 void HandlerRun::opened_own_shard(const TopicPartition& origin, const Result<void>& opened) {
     if (state_ != RunState::kRunning) return;
-    if (!opened) return fail_run(opened.error());
+    if (!opened) return fail_shard(opened.error());
     own_shards_.at(origin).open = true;
     const auto waiting = partitions_.find(origin);
     if (waiting != partitions_.end() && waiting->second.shard && !waiting->second.let_go)

@@ -25,7 +25,7 @@ handlers:
   audit:
     plugin: audit
     topics: [{topic}]
-    start: latest
+    start: {start}
 """
 
 
@@ -60,9 +60,9 @@ class Authority(unittest.TestCase):
         self.directory = self.enterContext(tempfile.TemporaryDirectory(prefix="millrace-e2e-"))
         self.sent = 0
 
-    def server(self, partitions=1):
+    def server(self, start="earliest"):
         config = pathlib.Path(self.directory) / "config.yaml"
-        config.write_text(CONFIG.format(root=ROOT, topic=self.topic, partitions=partitions))
+        config.write_text(CONFIG.format(root=ROOT, topic=self.topic, partitions=1, start=start))
         return Millrace(f"kafka.brokers={BROKERS}", f"kafka.group_prefix={self.prefix}", "kafka.create_topics=all",
                         "kafka.properties.topic.metadata.refresh.interval.ms=500", directory=self.directory, config=config)
 
@@ -173,8 +173,8 @@ class Authority(unittest.TestCase):
             server.wait_ready()
 
     def test_an_added_partition_is_found_and_read_from_its_beginning(self):
-        with self.server() as server:
-            server.wait_ready()
+        with self.server("latest") as server:
+            wait(lambda: [row["position"] for row in server.handler("audit")["partitions"]] == [0], "the first position")
             topics("--alter", "--topic", self.topic, "--partitions", "3")
             # Until the producer knows of them: what it then writes may come before the handler does.
             while not any(result["partition"] > 0 for result in self.send(server, 10)["results"]):
