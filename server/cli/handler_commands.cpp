@@ -32,8 +32,7 @@ void print_partition(const boost::json::object& row) {
 int run(const HandlerCommandOptions& options, const char* command, Parameters parameters) {
     if (!options.topic.empty()) parameters.emplace_back("topic", options.topic);
     if (!options.partition.empty()) parameters.emplace_back("partition", options.partition);
-    std::string path =
-        "/v1/admin/handlers/" + percent_encoded(options.handler) + "/" + command;
+    std::string path = "/v1/admin/handlers/" + percent_encoded(options.handler) + "/" + command;
     char separator = '?';
     for (const auto& [name, value] : parameters) {
         path += separator + name + "=" + percent_encoded(value);

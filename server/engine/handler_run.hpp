@@ -255,6 +255,7 @@ private:
     std::int64_t lag_of(const TopicPartition& origin, const PartitionState& partition) const;
     double lag_seconds_of(const TopicPartition& origin, const PartitionState& partition) const;
     void show_holder(const TopicPartition& origin, PartitionState& partition);
+    std::optional<std::string> slow_sync() const;
     std::string waits_for(const PartitionState& partition) const;
     boost::json::object partition_status(const TopicPartition& origin,
                                          const PartitionState& partition) const;

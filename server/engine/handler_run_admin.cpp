@@ -32,7 +32,8 @@ Result<std::vector<TopicPartition>> HandlerRun::choose(const PartitionChoice& wh
                     fmt::format("handler {} is {}{}{}", name(), to_string(state_),
                                 reason_.empty() ? "" : ": ", reason_));
     }
-    if (which.topic && std::ranges::find(section().topics, *which.topic) == section().topics.end()) {
+    if (which.topic &&
+        std::ranges::find(section().topics, *which.topic) == section().topics.end()) {
         return fail(ErrorCode::kNotFound,
                     fmt::format("handler {} does not read the topic '{}'; it reads: {}", name(),
                                 *which.topic, fmt::join(section().topics, ", ")));
@@ -66,12 +67,13 @@ void HandlerRun::resume(const ResumeRequest& request, CommandAnswer::Done done) 
     if (is_down()) return start_again(answer);
     auto chosen = choose(request.which);
     if (!chosen) return answer->tell(chosen.error());
-    std::erase_if(*chosen, [this](const auto& origin) { return partitions_.at(origin).held.empty(); });
+    std::erase_if(*chosen,
+                  [this](const auto& origin) { return partitions_.at(origin).held.empty(); });
     if (chosen->empty()) {
-        return answer->tell(fail(ErrorCode::kConflict,
-                                 fmt::format("nothing of handler {} is held there; `millrace "
-                                             "handlers list` shows what is",
-                                             name())));
+        return answer->tell(
+            fail(ErrorCode::kConflict, fmt::format("nothing of handler {} is held there; `millrace "
+                                                   "handlers list` shows what is",
+                                                   name())));
     }
     if (request.decision) {
         // Why it is held may not be known yet: then there is nothing to decide on.
@@ -145,9 +147,9 @@ void HandlerRun::tell_started(const Result<void>& started) {
         if (started)
             answer->tell(describe_partitions({}));
         else
-            answer->tell(fail(ErrorCode::kUnavailable,
-                              fmt::format("handler {} did not start: {}", name(),
-                                          started.error().message)));
+            answer->tell(
+                fail(ErrorCode::kUnavailable,
+                     fmt::format("handler {} did not start: {}", name(), started.error().message)));
     }
 }
 
@@ -171,9 +173,9 @@ void HandlerRun::replay(const ReplayRequest& request, CommandAnswer::Done done) 
     for (const auto& origin : *chosen) {
         const PartitionState& partition = partitions_.at(origin);
         if (partition.resetting || (partition.held.empty() && !partition.started)) {
-            return answer->tell(fail(ErrorCode::kUnavailable,
-                                     fmt::format("reading of {} has not begun yet; ask again",
-                                                 to_string(origin))));
+            return answer->tell(
+                fail(ErrorCode::kUnavailable,
+                     fmt::format("reading of {} has not begun yet; ask again", to_string(origin))));
         }
         replay->goals[origin] = {partition.turn, Offset{0}};
     }
@@ -184,8 +186,9 @@ void HandlerRun::find_goal(const std::shared_ptr<Replay>& replay, const TopicPar
     const ReplayRequest& request = replay->request;
     if (request.from == ReplayRequest::From::kTime) {
         return surroundings_.transport.offset_at(
-            origin, request.time,
-            [this, replay, origin](const Result<Offset>& offset) { found_goal(replay, origin, offset); });
+            origin, request.time, [this, replay, origin](const Result<Offset>& offset) {
+                found_goal(replay, origin, offset);
+            });
     }
     surroundings_.transport.watermarks(
         origin, [this, replay, origin](const Result<Watermarks>& log) {
@@ -194,11 +197,11 @@ void HandlerRun::find_goal(const std::shared_ptr<Replay>& replay, const TopicPar
                 return found_goal(replay, origin, log->low);
             const Offset asked = replay->request.offset;
             if (asked >= log->low && asked <= log->high) return found_goal(replay, origin, asked);
-            found_goal(replay, origin,
-                       fail(ErrorCode::kInvalid,
-                            fmt::format("offset {} is not in the log of {}, which has {} to {}",
-                                        asked.value, to_string(origin), log->low.value,
-                                        log->high.value)));
+            found_goal(
+                replay, origin,
+                fail(ErrorCode::kInvalid,
+                     fmt::format("offset {} is not in the log of {}, which has {} to {}",
+                                 asked.value, to_string(origin), log->low.value, log->high.value)));
         });
 }
 
@@ -215,11 +218,10 @@ void HandlerRun::found_goal(const std::shared_ptr<Replay>& replay, const TopicPa
         const PartitionState* partition = find_turn(each, goal.turn);
         if (partition == nullptr) return;  // the answer says so when the replay goes
         if (one && partition->held.empty() && goal.to > partition->progress.position()) {
-            return replay->answer->tell(
-                fail(ErrorCode::kInvalid,
-                     fmt::format("offset {} lies above the position {} of {}: a replay goes back",
-                                 goal.to.value, partition->progress.position().value,
-                                 to_string(each))));
+            return replay->answer->tell(fail(
+                ErrorCode::kInvalid,
+                fmt::format("offset {} lies above the position {} of {}: a replay goes back",
+                            goal.to.value, partition->progress.position().value, to_string(each))));
         }
     }
     go_back(replay);
@@ -253,8 +255,8 @@ void HandlerRun::move_back(const TopicPartition& origin, Offset to, std::functio
         PartitionState& partition = partitions_.at(origin);
         SavedPosition& saved = partition.saved;
         const auto committed = consumer_->committed(origin).value_or(Offset{-1});
-        saved.published = std::max(
-            {saved.published, saved.position, partition.progress.position(), committed});
+        saved.published =
+            std::max({saved.published, saved.position, partition.progress.position(), committed});
         saved.position = to;
         saved.fingerprint.reset();
         saved.cluster = survey_.cluster;

@@ -255,9 +255,8 @@ void HandlerRun::resolve_lost(const TopicPartition& origin, LostDecision decisio
         partition.saved.published = std::max(partition.saved.published, *partition.committed);
     accept_partition_count(origin.topic);
     if (!lost.offsets_changed()) return start_partition(origin, from);
-    reset_shards(origin, ResetScope::kPosition, [this, origin, from] {
-        start_partition(origin, from);
-    });
+    reset_shards(origin, ResetScope::kPosition,
+                 [this, origin, from] { start_partition(origin, from); });
 }
 
 // The smaller count counts once nobody is held for it any more.

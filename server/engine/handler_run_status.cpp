@@ -12,6 +12,7 @@ namespace millrace::engine {
 namespace {
 
 constexpr milliseconds kTick{1'000};
+constexpr milliseconds kSlowSync{1'000};
 constexpr std::size_t kErrorsKept = 20;
 
 double seconds(std::chrono::nanoseconds duration) {
@@ -92,10 +93,24 @@ void HandlerRun::show_holder(const TopicPartition& origin, PartitionState& parti
     partition.holder_gauge->set(1);
 }
 
+// The disk that takes its time, if one does.
+std::optional<std::string> HandlerRun::slow_sync() const {
+    for (const auto& shard : shards_) {
+        const std::int64_t started = shard ? shard->gauges().sync_started_ns.load() : 0;
+        if (started == 0) continue;
+        const auto since =
+            surroundings_.runtime.clock().monotonic() - std::chrono::nanoseconds(started);
+        if (since < kSlowSync) continue;
+        return fmt::format("the disk, which has not made {}/{}.db durable for {:.0f} s",
+                           directory(), shard->identity().shard, seconds(since));
+    }
+    return std::nullopt;
+}
+
 // For a person: what a partition that stands still waits for.
 std::string HandlerRun::waits_for(const PartitionState& partition) const {
     const HeldInput* holder = partition.progress.holder();
-    if (holder == nullptr) return "its turn in the handler";
+    if (holder == nullptr) return slow_sync().value_or("its turn in the handler");
     std::string text = fmt::format("{} of key '{}' ({}, attempt {}, since {})", holder->what,
                                    holder->key, holder->reason, holder->attempt,
                                    format_time(holder->since));

@@ -49,8 +49,9 @@ std::optional<LostPosition> check_cluster(const SavedPosition& saved, const LogS
                         at(saved.position)};
 }
 
-std::optional<LostPosition> check_partition_count(const std::string& topic, const SavedTopics& saved,
-                                                  const LogSurvey& log, Offset position) {
+std::optional<LostPosition> check_partition_count(const std::string& topic,
+                                                  const SavedTopics& saved, const LogSurvey& log,
+                                                  Offset position) {
     const auto before = saved.find(topic);
     const auto now = log.partitions.find(topic);
     if (before == saved.end() || now == log.partitions.end() ||

@@ -25,7 +25,7 @@ const char* to_string(LostReason reason);
 
 struct LostPosition {
     LostReason reason;
-    std::string what;       // for a person: what is where
+    std::string what;        // for a person: what is where
     StartPosition accepted;  // where reading goes on if the log is taken as it is
 
     // The shards' watermarks speak of offsets that mean something else now.
@@ -39,8 +39,9 @@ struct LogSurvey {
 };
 
 std::optional<LostPosition> check_cluster(const SavedPosition& saved, const LogSurvey& log);
-std::optional<LostPosition> check_partition_count(const std::string& topic, const SavedTopics& saved,
-                                                  const LogSurvey& log, Offset position);
+std::optional<LostPosition> check_partition_count(const std::string& topic,
+                                                  const SavedTopics& saved, const LogSurvey& log,
+                                                  Offset position);
 // `own` is 0 where the state has none.
 std::optional<LostPosition> check_group(std::optional<Offset> committed, const SavedPosition& own,
                                         const std::string& group, const std::string& directory);

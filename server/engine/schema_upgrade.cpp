@@ -17,9 +17,9 @@ Result<std::size_t> version_in(sqlite::Database& database) {
 }
 
 Result<void> run_step(sqlite::Database& database, const char* step, std::size_t version) {
-    auto done = database.execute(fmt::format(
-        "BEGIN; {} INSERT OR REPLACE INTO _meta VALUES('host_version','{}'); COMMIT;", step,
-        version));
+    auto done = database.execute(
+        fmt::format("BEGIN; {} INSERT OR REPLACE INTO _meta VALUES('host_version','{}'); COMMIT;",
+                    step, version));
     if (!done && !database.autocommit()) (void)database.execute("ROLLBACK");
     return done;
 }
@@ -68,8 +68,8 @@ Error with_remedy(const Error& error, const std::string& path) {
                                                 "is tried again until that one lets go",
                                                 path, error.message));
         case ErrorCode::kFull:
-            return fail(error.code,
-                        fmt::format("{}; free space on its disk, it is tried again", error.message));
+            return fail(error.code, fmt::format("{}; free space on its disk, it is tried again",
+                                                error.message));
         case ErrorCode::kIo:
             return fail(error.code, fmt::format("{}; look at its disk, its owner and whether it is "
                                                 "mounted read-only; it is tried again",

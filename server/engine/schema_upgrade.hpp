@@ -1,8 +1,8 @@
 // Opening a file of the engine's own and bringing its tables up to date: `_meta.host_version` says
 // how many of the steps it has seen.
 //
-// Thread rule: the strand the file will live on; blocks on the disk. Errors: the disk's, with what to
-// do about them; kConflict also for a file of a newer version, kCorrupt for a damaged one.
+// Thread rule: the strand the file will live on; blocks on the disk. Errors: the disk's, with what
+// to do about them; kConflict also for a file of a newer version, kCorrupt for a damaged one.
 #pragma once
 
 #include <memory>

@@ -65,6 +65,7 @@ struct ShardGauges {
     std::atomic<std::int64_t> timers{0};
     std::atomic<std::int64_t> waiting{0};  // inputs that are held: retry, pending, dead letter
     std::atomic<std::int64_t> inbox{0};
+    std::atomic<std::int64_t> sync_started_ns{0};  // 0: nothing is being made durable
 };
 
 struct ErrorNote {

@@ -273,10 +273,12 @@ void Shard::start_sync() {
     if (syncing_ || committed_.empty() || closed_) return;
     if (!state_) return synced(committed_.size(), {});
     syncing_ = true;
+    gauges_.sync_started_ns = setup_.runtime.clock().monotonic().count();
     setup_.syncer.sync(
         state_->database(), setup_.strand,
         [self = shared_from_this(), batches = committed_.size()](const Result<void>& result) {
             self->syncing_ = false;
+            self->gauges_.sync_started_ns = 0;
             self->synced(batches, result);
             self->check_drained();
         });

@@ -31,9 +31,9 @@ Result<void> check_parameters(const Request& request,
         return refused("this command takes no body; its parameters stand in the query");
     for (const auto& [name, value] : request.query) {
         if (std::ranges::find(known, name) == known.end()) {
-            return refused(fmt::format("there is no parameter '{}'; there are: {}", name,
-                                       known.size() == 0 ? "none"
-                                                         : fmt::format("{}", fmt::join(known, ", "))));
+            return refused(fmt::format(
+                "there is no parameter '{}'; there are: {}", name,
+                known.size() == 0 ? "none" : fmt::format("{}", fmt::join(known, ", "))));
         }
     }
     return {};
@@ -67,9 +67,10 @@ Result<engine::ReplayRequest> read_replay(const Request& request) {
     }
     const auto time = parse_time(from);
     if (!time) {
-        return refused(fmt::format("from={} is none of: earliest, an offset, a time "
-                                   "(2026-02-10T08:00:00Z)",
-                                   from));
+        return refused(
+            fmt::format("from={} is none of: earliest, an offset, a time "
+                        "(2026-02-10T08:00:00Z)",
+                        from));
     }
     replay.from = engine::ReplayRequest::From::kTime;
     replay.time = *time;

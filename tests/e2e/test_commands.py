@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.millrace import BINARY, ROOT, Millrace, event  # noqa: E402
+from support.millrace import BINARY, ROOT, Millrace, event, now, wait  # noqa: E402
 
 
 def millrace(*arguments, environment=None):
@@ -89,6 +89,32 @@ class Commands(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertIn("no parameter 'usr'", done.stderr)
             self.assertIn(known, done.stderr)
+
+    def test_a_handler_is_replayed_and_restarted_by_command(self):
+        self.server.publish("reminders", {"task_id": "t", "user_id": "r", "title": "x", "due_at": now(), "remind_at": now(3600)}, key="r")
+        row = wait(lambda: next((r for r in self.server.handler("audit")["partitions"] if r["topic"] == "reminders" and r["position"]), None), "the audit")
+        where = ("--topic", "reminders", "--partition", str(row["partition"]))
+        before = len(self.server.audit(user="r"))
+        done = self.server.cli("handlers", "replay", "audit", "--from", "0", *where)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"reminders/{row['partition']}: position", done.stdout)
+        wait(lambda: len(self.server.audit(user="r")) == 2 * before, "the record once more")
+        done = self.server.cli("handlers", "restart", "audit")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (0, "audit: running"), done.stderr)
+        wait(lambda: len(self.server.audit(user="r")) == 2 * before, "nothing more")
+
+    def test_a_handler_command_that_cannot_be_says_why(self):
+        for arguments, said in ((("resume", "audit"), "nothing of handler audit is held"),
+                                (("replay", "audit", "--from", "3"), "one partition"),
+                                (("replay", "audit", "--from", "soon"), "earliest"),
+                                (("replay", "audit", "--from", "earliest", "--topic", "nope"), "it reads:"),
+                                (("replay", "websocket", "--from", "earliest"), "broadcast"),
+                                (("restart", "nope"), "audit")):
+            done = self.server.cli("handlers", *arguments)
+            self.assertEqual(done.returncode, 1, arguments)
+            self.assertIn(said, done.stderr)
+        for arguments in (("replay", "audit"), ("resume",), ("resume", "audit", "--accept", "--restart")):
+            self.assertEqual(self.server.cli("handlers", *arguments).returncode, 2, arguments)
 
     def test_no_server_is_an_error_that_says_what_to_do(self):
         done = millrace("handlers", "list", "--server", "http://127.0.0.1:9")

@@ -2,8 +2,8 @@
 // test runs in the same order every time.
 //
 // Tasks of all strands stand in one queue, in the order they were posted. `settle` runs them until
-// none is left; `advance` moves the clock and fires the timers on the way. A pool can be parked: what
-// is posted to its strands does not return until it is let go. Destroy what posts before the
+// none is left; `advance` moves the clock and fires the timers on the way. A pool can be parked:
+// what is posted to its strands does not return until it is let go. Destroy what posts before the
 // runtime.
 #pragma once
 
@@ -152,7 +152,8 @@ private:
 
     class Pool final : public WorkerPool {
     public:
-        Pool(ManualRuntime& runtime, std::string name) : runtime_(runtime), name_(std::move(name)) {}
+        Pool(ManualRuntime& runtime, std::string name)
+            : runtime_(runtime), name_(std::move(name)) {}
         std::shared_ptr<Strand> make_strand() override {
             return std::make_shared<ManualStrand>(runtime_, name_);
         }

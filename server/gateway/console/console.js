@@ -108,7 +108,7 @@ function sparkline(list, label) {
 
 // ---- handlers ----
 
-const kTones = { running: "good", starting: "warn", waiting: "warn", restarting: "warn", held: "warn", quarantined: "bad", failed: "bad", stopped: "" };
+const kTones = { running: "good", starting: "warn", waiting: "warn", restarting: "warn", held: "warn", quarantined: "bad", down: "bad", failed: "bad", stopped: "" };
 
 function figure(value, label, alert = false) {
   return element("div", { class: alert ? "alert" : "" }, element("b", {}, value), element("span", { class: "quiet" }, label));

@@ -1,5 +1,5 @@
-// The state files are the authority on where reading goes on: what contradicts them is noticed, held
-// with an alarm, and decided on by the configuration or a person.
+// The state files are the authority on where reading goes on: what contradicts them is noticed,
+// held with an alarm, and decided on by the configuration or a person.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,12 +11,12 @@
 namespace millrace::engine {
 namespace {
 
-using testing::EngineWorld;
-using testing::ModelHandler;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using testing::EngineWorld;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::ModelHandler;
 using ::testing::Not;
 
 struct Authority : ::testing::Test {
@@ -42,8 +42,7 @@ struct Authority : ::testing::Test {
     // Why partition 0 is held; empty: it is not.
     std::string held(int partition = 0) {
         const auto status = boost::json::parse(world.supervisor->status());
-        for (const auto& row :
-             status.at("handlers").at(0).at("partitions").as_array()) {
+        for (const auto& row : status.at("handlers").at(0).at("partitions").as_array()) {
             if (row.at("partition") == partition && !row.at("held").is_null())
                 return std::string(row.at("held").as_string());
         }
@@ -152,7 +151,8 @@ TEST_F(Authority, retention_past_the_position_is_held_until_it_is_accepted) {
     world.transport.low[{"tasks", {0}}] = Offset{6};
     world.start();
     world.run();
-    EXPECT_THAT(held(), AllOf(HasSubstr("retention_passed"), HasSubstr("offset 6"), HasSubstr("3")));
+    EXPECT_THAT(held(),
+                AllOf(HasSubstr("retention_passed"), HasSubstr("offset 6"), HasSubstr("3")));
     EXPECT_THAT(resume(deciding(LostDecision::kAccept)), HasSubstr("\"held\":null"));
     EXPECT_EQ(rows(), 5);
     EXPECT_EQ(world.committed(0), Offset{8});
@@ -174,8 +174,8 @@ TEST_F(Authority, another_cluster_is_noticed_and_both_are_named) {
     world.transport.cluster = "elsewhere";
     world.start();
     world.run();
-    EXPECT_THAT(held(), AllOf(HasSubstr("topic_recreated"), HasSubstr("memory"),
-                              HasSubstr("elsewhere")));
+    EXPECT_THAT(held(),
+                AllOf(HasSubstr("topic_recreated"), HasSubstr("memory"), HasSubstr("elsewhere")));
     EXPECT_EQ(rows(), 3);
     // Every partition with a position is held, and decided on by itself.
     ASSERT_NE(held(1), "");
@@ -326,7 +326,8 @@ TEST_F(Authority, a_replay_processes_records_again_and_their_events_keep_their_i
     fill(1, 1, "other");
     world.run();
     ASSERT_EQ(world.committed(0), Offset{3});
-    const auto answer = replay({ReplayRequest::From::kOffset, Offset{1}, {}, {"tasks", Partition{0}}});
+    const auto answer =
+        replay({ReplayRequest::From::kOffset, Offset{1}, {}, {"tasks", Partition{0}}});
     EXPECT_THAT(answer, HasSubstr("\"position\":"));
     EXPECT_EQ(rows(), 6);
     EXPECT_EQ(world.committed(0), Offset{3});
@@ -428,9 +429,8 @@ TEST_F(Authority, a_handler_restarted_by_command_is_running_when_it_answers) {
 TEST_F(Authority, a_command_for_an_unknown_handler_names_the_known_ones) {
     world.start();
     std::string answer;
-    world.supervisor->restart("nope", [&](const Result<std::string>& told) {
-        answer = told.error().message;
-    });
+    world.supervisor->restart(
+        "nope", [&](const Result<std::string>& told) { answer = told.error().message; });
     EXPECT_THAT(answer, HasSubstr("there are: model"));
 }
 
