@@ -242,8 +242,8 @@ class BadInput(unittest.TestCase):
             kept = wait(lambda: len(rows := server.audit()) == 2 * len(inputs) + 1 and rows, "the audit of what can be read", 60)
             self.expect_neighbours(server, inputs, {row["task_id"] for row in kept})
             self.assertEqual([len(row["body"]) for row in kept if row["user_id"] == "large"], [LARGE + 1])
-            memory = float(re.search(r"^process_resident_memory_bytes (\S+)", server.request("/metrics")[2], re.MULTILINE).group(1))
-            self.assertLess(memory, MOST_MEMORY)
+            peak = re.search(r"^VmHWM:\s+(\d+) kB$", pathlib.Path(f"/proc/{server.process.pid}/status").read_text(), re.MULTILINE)
+            self.assertLess(int(peak.group(1)) << 10, MOST_MEMORY)
 
 
 if __name__ == "__main__":

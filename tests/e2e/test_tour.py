@@ -171,6 +171,16 @@ class Poison(unittest.TestCase):
             self.assertEqual((answer["accepted"], answer["rejected"]), (2, 1))
             self.assertIn("error", answer["results"][1])
 
+    def test_what_is_too_large_is_refused_at_the_door_and_its_neighbours_are_taken(self):
+        with Millrace() as server:
+            server.wait_ready()
+            good, large = json.dumps(event("u", "1")), json.dumps(event("u", "2", description="x" * (2 << 20)))
+            status, _, text = server.request("/v1/topics/task-events/events", "POST", f"[{good},{large},{good}]", {"Content-Type": "application/json"}, base=server.http)
+            self.assertEqual(status, 207)
+            self.assertEqual([result.get("error", {}).get("status") for result in json.loads(text)["results"]], [None, 413, None])
+            server.wait_idle()
+            self.assertEqual([row["task_id"] for row in server.audit()], ["1"])
+
     def test_an_unknown_version_is_skipped_and_counted(self):
         with Millrace() as server:
             server.wait_ready()

@@ -139,6 +139,25 @@ TEST_P(TransportConformance, a_record_above_the_topics_limit_is_refused_for_good
     EXPECT_TRUE(results[1]);
 }
 
+TEST_P(TransportConformance, twenty_megabytes_come_back_whole_between_their_neighbours) {
+    if (!capabilities().refuses_large_records)
+        GTEST_SKIP() << "this log has no limit of a record's size, and keeps less than that";
+    TopicSpec spec = topic("large");
+    spec.max_record_bytes = 32U << 20;
+    open({spec});
+    const std::string large(20U << 20, 'x');
+    for (const auto& result : publish({record("large", 0, "before"), record("large", 0, large),
+                                       record("large", 0, "after")}))
+        ASSERT_TRUE(result) << result.error().message;
+
+    auto reader = read_all("g", "large");
+    ASSERT_TRUE(run_until([&] { return reader->listener.records.size() == 3; }));
+    EXPECT_EQ(reader->listener.records[0].value, "before");
+    EXPECT_TRUE(reader->listener.records[1].value == large);
+    EXPECT_EQ(reader->listener.records[2].value, "after");
+    close(*reader);
+}
+
 TEST_P(TransportConformance, ten_thousand_records_in_one_call_are_all_confirmed_in_order) {
     open({topic("bulk")});
     std::vector<OutgoingRecord> records;
