@@ -13,6 +13,12 @@ TEST(Json, what_is_read_is_written_as_it_was) {
     }
 }
 
+TEST(Json, a_number_too_small_for_a_double_is_zero_and_stays_as_it_was_written) {
+    const Json number = Json::parse("1e-400");
+    EXPECT_EQ(number.number(), 0.0);
+    EXPECT_EQ(number.dump(), "1e-400");
+}
+
 TEST(Json, escapes_become_utf8) {
     EXPECT_EQ(Json::parse(R"("\u00e4\u20ac\ud83d\ude00\t\/")").text(), "\u00e4\u20ac\U0001F600\t/");
 }

@@ -66,10 +66,17 @@ struct TimeScanner {
     }
 };
 
+// nullopt for years that have no text of this form.
+inline std::optional<Time> within_four_digits(Time time) {
+    const int year = static_cast<int>(
+        std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(time)).year());
+    return year >= 0 && year <= 9999 ? std::optional(time) : std::nullopt;
+}
+
 }  // namespace detail
 
 // RFC 3339, also with a blank for the T, without seconds, without an offset (then UTC), or a date
-// alone. nullopt: not a time.
+// alone. nullopt: not a time, or not in the years 0000 to 9999.
 inline std::optional<Time> parse_time(std::string_view text) {
     detail::TimeScanner scan{text};
     int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
@@ -89,14 +96,16 @@ inline std::optional<Time> parse_time(std::string_view text) {
     if (scan.one_of(":") && !scan.number(2, 0, 60, second)) return std::nullopt;
     time += std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second);
     if (scan.one_of(".,")) time += scan.fraction();
-    if (scan.rest.empty() || scan.rest == "Z" || scan.rest == "z") return time;
+    if (scan.rest.empty() || scan.rest == "Z" || scan.rest == "z")
+        return detail::within_four_digits(time);
     const int sign = scan.rest.front() == '-' ? 1 : -1;
     if (!scan.one_of("+-") || !scan.number(2, 0, 23, hour)) return std::nullopt;
     minute = 0;
     scan.one_of(":");
     if (!scan.rest.empty() && !scan.number(2, 0, 59, minute)) return std::nullopt;
     if (!scan.rest.empty()) return std::nullopt;
-    return time + sign * (std::chrono::hours(hour) + std::chrono::minutes(minute));
+    return detail::within_four_digits(
+        time + sign * (std::chrono::hours(hour) + std::chrono::minutes(minute)));
 }
 
 }  // namespace sdk

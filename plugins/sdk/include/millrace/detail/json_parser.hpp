@@ -4,6 +4,7 @@
 // One use, one thread. Errors: JsonError with the byte position.
 #pragma once
 
+#include <cstdlib>
 #include <millrace/json.hpp>
 
 namespace millrace {
@@ -112,11 +113,13 @@ private:
         if (whole && std::from_chars(digits.data(), end, integer).ec == std::errc() &&
             digits != "-0")
             return Json(integer);
-        double real = 0;
-        if (std::from_chars(digits.data(), end, real).ec != std::errc())
-            error("a number beyond all bounds");
+        Json::Number number{0, std::string(digits)};
+        // What is too small for a double is zero; from_chars calls it out of range too.
+        if (std::from_chars(digits.data(), end, number.value).ec != std::errc())
+            number.value = std::strtod(number.text.c_str(), nullptr);
+        if (!std::isfinite(number.value)) error("a number beyond all bounds");
         Json json;
-        json.value_ = Json::Number{real, std::string(digits)};
+        json.value_ = std::move(number);
         return json;
     }
 
