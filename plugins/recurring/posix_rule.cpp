@@ -19,7 +19,12 @@ public:
             if (!clock(rule.saving_)) return false;
             rule.saving_ = -rule.saving_;
         }
-        return change(rule.start_.emplace()) && change(rule.end_.emplace()) && rest_.empty();
+        PosixRule::Change start;
+        PosixRule::Change end;
+        if (!change(start) || !change(end) || !rest_.empty()) return false;
+        rule.start_ = start;
+        rule.end_ = end;
+        return true;
     }
 
 private:
