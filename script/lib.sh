@@ -47,6 +47,15 @@ configure() {
     touch "$folder/CMakeCache.txt"
 }
 
+# Whether the compiler of the preset `fuzz` (cmake/Clang.cmake) is there, with libFuzzer's runtime and a C++ library that it finds.
+can_fuzz() {
+    local compiler
+    compiler=$(command -v clang++-19 clang++-22 clang++ | head -1) || true
+    [[ -n $compiler ]] && "$compiler" -fsanitize=fuzzer -x c++ -o /dev/null - 2>/dev/null <<<'
+        #include <string>
+        extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, std::size_t size) { return std::string(size, 0).empty() && false; }'
+}
+
 # build_preset PRESET [TARGET...]: everything, or only the targets. One build at a time in one folder.
 build_preset() {
     local preset=$1 quiet=() started=$SECONDS

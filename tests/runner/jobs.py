@@ -12,13 +12,13 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 BROKER = TESTS / "integration" / "kafka" / "broker"
-SUITES = ["floors", "unit", "plugins", "conformance", "simulation", "asan", "e2e", "kill", "ubsan", "tsan"]
+FUZZ = TESTS / "fuzz" / "run"
+SUITES = ["floors", "unit", "plugins", "conformance", "simulation", "fuzz", "asan", "e2e", "kill", "ubsan", "tsan", "libfuzzer"]
 SUITE_OF_PREFIX = {"unit": "unit", "plugin": "plugins", "out": "plugins", "differential": "plugins", "conformance": "conformance",
-                   "simulation": "simulation",
-                   "integration": "conformance"}
+                   "simulation": "simulation", "integration": "conformance", "fuzz": "fuzz"}
 SUITE_OF_KIND = {"integration": "e2e"}
 NOT_TESTS = {"runner", "support"}
-SANITISED = ("unit_core", "unit_events", "unit_transport", "unit_engine", "conformance_embedded")
+SANITISED = ("unit_core", "unit_events", "unit_transport", "unit_engine", "conformance_embedded", "fuzz_envelope")
 ALONE = {"e2e", "kill"}
 # What `full` asks of a suite: more rounds, and the hours that they take.
 FULL_ENVIRONMENT = {"kill": {"MILLRACE_KILL_ROUNDS": "50", "MILLRACE_KILL_EVENTS": "20000", "MILLRACE_CHURN_SECONDS": "90"},
@@ -70,8 +70,8 @@ def from_ctest(preset, suite=None, only=None, full=False):
         kind = "gtest" if name.startswith(pathlib.Path(command[-1]).name) else "program"
         of = suite or SUITE_OF_PREFIX.get(name.partition("_")[0], "other")
         variables = {**variables, **(FULL_ENVIRONMENT.get(of, {}) if full else {})}
-        files = [pathlib.Path(part) for part in command if pathlib.Path(part).is_file()]
-        beside = [file.parent for file in files if file.is_relative_to(TESTS)]
+        paths = [pathlib.Path(part) for part in command]
+        files = [path for path in paths if path.is_file() or (path.is_dir() and path.is_relative_to(TESTS))]
         jobs.append(Job(
             suite=of, name=name, kind=kind, command=command,
             inputs=[*files, *modules, ROOT / "schemas", ROOT / "config"],
@@ -79,6 +79,13 @@ def from_ctest(preset, suite=None, only=None, full=False):
             waits="GTEST_TOTAL_SHARDS" in variables, broker=str(BROKER) in command, environment=variables,
             skip_code=properties(test).get("SKIP_RETURN_CODE")))
     return jobs
+
+
+def searches():
+    """libFuzzer over each fuzz target; how long is for the script to say."""
+    names = [test["name"].removeprefix("fuzz_") for test in registered("release") if test["name"].startswith("fuzz_")]
+    return [Job(suite="libfuzzer", name=name, kind="program", command=[str(FUZZ), name], inputs=[], seconds=SECONDS["program"], skip_code=77)
+            for name in names]
 
 
 def requirements_of(file):
@@ -119,7 +126,8 @@ def find(asked):
     jobs = from_ctest("release", full=full) + from_python(full)
     if full:
         for preset in ("ubsan", "tsan"):
-            jobs += [job for job in from_ctest(preset, preset) if not job.broker and job.kind == "gtest"]
+            jobs += [job for job in from_ctest(preset, preset) if not job.broker and (job.kind == "gtest" or job.name.startswith("fuzz_"))]
+        jobs += searches()
     else:
         jobs += from_ctest("asan", "asan", SANITISED)
     order = SUITES + sorted({job.suite for job in jobs} - set(SUITES))
