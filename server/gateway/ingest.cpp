@@ -147,6 +147,7 @@ struct Ingest::Work {
     std::vector<Results> results;                     // by slice
     std::size_t published = 0;                        // slices
     std::size_t open = 0;                             // slices that are not confirmed yet
+    std::optional<Error> stopped;                     // the log has no room: no more slices
     std::optional<Response> refusal;
 };
 
@@ -252,6 +253,7 @@ void Ingest::make_slices(Work& work) const {
 }
 
 void Ingest::publish(std::shared_ptr<Work> work) {
+    if (work->stopped) return give_up_rest(std::move(work));
     const std::size_t slice = work->published++;
     const bool is_last = work->published == work->slices.size();
     parts_.transport.publish(std::move(work->slices[slice]), Origin::kIngest,
@@ -265,8 +267,26 @@ void Ingest::publish(std::shared_ptr<Work> work) {
 
 void Ingest::confirmed(std::shared_ptr<Work> work, std::size_t slice,
                        std::vector<Result<RecordPosition>> results) {
+    for (const auto& result : results) {
+        if (result || work->stopped) continue;
+        const ErrorCode code = result.error().code;
+        if (code == ErrorCode::kFull || code == ErrorCode::kUnavailable)
+            work->stopped = result.error();
+    }
     work->results[slice] = std::move(results);
-    if (--work->open > 0) return;
+    if (--work->open == 0) finish_later(std::move(work));
+}
+
+// Later records of a key must not be written where earlier ones were not.
+void Ingest::give_up_rest(std::shared_ptr<Work> work) {
+    for (; work->published < work->slices.size(); ++work->published) {
+        work->results[work->published].assign(work->slices[work->published].size(), *work->stopped);
+        --work->open;
+    }
+    if (work->open == 0) finish_later(std::move(work));
+}
+
+void Ingest::finish_later(std::shared_ptr<Work> work) {
     Strand& strand = *work->strand;
     strand.post([this, work = std::move(work)]() mutable { finish(std::move(work)); });
 }

@@ -40,6 +40,8 @@ private:
     void publish(std::shared_ptr<Work> work);
     void confirmed(std::shared_ptr<Work> work, std::size_t slice,
                    std::vector<Result<RecordPosition>> results);
+    void give_up_rest(std::shared_ptr<Work> work);
+    void finish_later(std::shared_ptr<Work> work);
     // On the pool: gives the results to their events, writes the answer, counts.
     void finish(std::shared_ptr<Work> work);
     void take_results(Work& work) const;

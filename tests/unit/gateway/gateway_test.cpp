@@ -165,6 +165,21 @@ TEST_F(GatewayTest, a_large_batch_is_answered_event_by_event_in_order) {
         12);
 }
 
+TEST_F(GatewayTest, a_large_batch_that_the_log_refuses_is_refused_to_its_end) {
+    transport.unavailable.insert("task-events");
+    start();
+    std::string lines;
+    for (int i = 0; i < 1'000; ++i) lines += "{\"user_id\":\"7\"}\n";
+    const Answer answer = ask("POST", "/v1/topics/task-events/events",
+                              "Content-Type: application/x-ndjson\r\n", lines);
+    EXPECT_EQ(answer.status, 503);
+    EXPECT_EQ(answer.json().at("rejected").as_int64(), 1'000);
+    EXPECT_EQ(
+        counted("millrace_ingest_events_total", {{"topic", "task-events"}, {"result", "failed"}}),
+        1'000);
+    EXPECT_TRUE(transport.all_of("task-events").empty());
+}
+
 // ---- limits and misbehaviour ----
 
 TEST_F(GatewayTest, smuggling_is_answered_400_and_the_connection_closed) {
