@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 
 #include "events/time.hpp"
@@ -20,7 +19,6 @@ constexpr std::size_t kMaxBareHeader = 300;
 
 constexpr std::string_view kClass = "millrace-error-class";
 constexpr std::string_view kMessage = "millrace-error-message";
-constexpr std::string_view kRedrives = "millrace-redrives";
 constexpr std::array<std::string_view, 19> kOurs{kClass,
                                                  kMessage,
                                                  "millrace-topic",
@@ -34,7 +32,7 @@ constexpr std::array<std::string_view, 19> kOurs{kClass,
                                                  "millrace-last-failure",
                                                  "millrace-event-id",
                                                  "millrace-schema-version",
-                                                 kRedrives,
+                                                 "millrace-redrives",
                                                  "millrace-timer",
                                                  "millrace-call",
                                                  "millrace-target",
@@ -134,14 +132,12 @@ void add_failure(OutgoingRecord& letter, const Failure& failure, const Origin& f
     if (context.section.spring_headers) add_spring(letter.headers, failure, from, context);
 }
 
-void add_attempts(Headers& headers, std::uint32_t attempts, std::string_view redrives,
-                  Timestamp first, Timestamp last) {
-    std::uint32_t number = 0;
-    std::from_chars(redrives.data(), redrives.data() + redrives.size(), number);
+void add_attempts(Headers& headers, std::uint32_t attempts, int redrives, Timestamp first,
+                  Timestamp last) {
     headers.emplace_back("millrace-attempts", std::to_string(attempts));
     headers.emplace_back("millrace-first-failure", format_time(first));
     headers.emplace_back("millrace-last-failure", format_time(last));
-    headers.emplace_back(kRedrives, std::to_string(number));
+    headers.emplace_back("millrace-redrives", std::to_string(redrives));
 }
 
 // What an earlier failure added is replaced, never appended, or the record would outgrow the
@@ -226,9 +222,8 @@ OutgoingRecord make_dead_letter(const Input& input, const DeadLetterContext& con
                                 ? letter_of(*input.event, input.origin(), failure, context)
                             : input.timer ? letter_of(*input.timer, failure, context)
                                           : letter_of(input.response->call, failure, context);
-    const auto redrives =
-        input.event == nullptr ? std::string_view() : input.event->record->header(kRedrives);
-    add_attempts(letter.headers, input.attempt, redrives, input.first_failure, input.last_failure);
+    add_attempts(letter.headers, input.attempt, input.redrives, input.first_failure,
+                 input.last_failure);
     return letter;
 }
 
@@ -241,7 +236,7 @@ OutgoingRecord make_dead_letter(const OutboxEvent& event, const std::string& fau
                 context);
     letter.headers.emplace_back("millrace-target", event.topic);
     letter.headers.emplace_back("millrace-event-id", event.event_id);
-    add_attempts(letter.headers, 1, "", now, now);
+    add_attempts(letter.headers, 1, 0, now, now);
     return letter;
 }
 

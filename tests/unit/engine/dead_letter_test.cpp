@@ -132,7 +132,18 @@ TEST_F(DeadLetters, replace_what_an_earlier_failure_added_and_keep_the_records_o
 }
 
 TEST_F(DeadLetters, say_how_often_the_record_was_given_back_before) {
-    EXPECT_EQ(letter_of(bad({{"millrace-redrives", "3"}})).header("millrace-redrives"), "3");
+    const auto letter = letter_of(bad({{"millrace-redrives", "not ours"}}));
+    EXPECT_EQ(letter.header("millrace-redrives"), "0");
+    world.supervisor->redrive(
+        "model", {{"tasks", {1}}, Offset{0}, {}, letter.key, letter.value, {{"trace", "7"}}, 3},
+        [](const Result<void>& taken) { EXPECT_TRUE(taken); });
+    world.run();
+    const auto letters = world.transport.all_of("tasks-dlq");
+    ASSERT_EQ(letters.size(), 2U);
+    EXPECT_EQ(letters[1].header("millrace-redrives"), "3");
+    EXPECT_EQ(letters[1].header("millrace-partition"), "1");
+    EXPECT_EQ(letters[1].header("millrace-offset"), "0");
+    EXPECT_EQ(letters[1].value, letters[0].value);
 }
 
 TEST_F(DeadLetters, cut_a_long_message_between_characters) {
