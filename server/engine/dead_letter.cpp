@@ -69,8 +69,8 @@ std::string big_endian(Integer value) {
 
 // What the three families say in their own words.
 struct Origin {
-    TopicPartition origin{"", {-1}};
-    Offset offset{-1};
+    TopicPartition origin;
+    Offset offset{-1};  // -1: not of a record
     Timestamp timestamp;
     TimestampType type = TimestampType::kCreate;
 };
@@ -124,8 +124,9 @@ void add_spring(Headers& headers, const Failure& failure, const Origin& from,
     add("exception-message", shortened(failure.message, kMaxMessage));
 }
 
-void add_failure(OutgoingRecord& letter, const Failure& failure, const Origin& from,
+void add_failure(OutgoingRecord& letter, const Failure& failure, Origin from,
                  const DeadLetterContext& context) {
+    if (from.offset.value < 0) from.origin.partition = {-1};
     letter.topic = context.topic;
     add_ours(letter.headers, failure, from, context);
     if (context.section.connect_headers) add_connect(letter.headers, failure, from, context);
@@ -172,7 +173,7 @@ OutgoingRecord letter_of(const TimerRow& timer, const Failure& failure,
     OutgoingRecord letter;
     letter.key = timer.key;
     letter.value = timer.payload;
-    add_failure(letter, failure, {{timer.topic, {-1}}, {}, timer.due}, context);
+    add_failure(letter, failure, {timer.from.origin, timer.from.offset, timer.due}, context);
     letter.headers.emplace_back("millrace-timer", timer.id);
     return letter;
 }

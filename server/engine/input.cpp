@@ -36,10 +36,15 @@ IdentityBuilder effect_identity(std::string_view handler, const Input& input) {
 }
 
 EffectOrigin effect_origin(const Input& input) {
-    if (input.event != nullptr) return {input.origin(), input.event->record->offset};
+    if (input.event != nullptr) return source_of(input);
     EffectOrigin from;
-    from.origin.topic = input.timer ? input.timer->topic : input.response->call.from.origin.topic;
+    from.origin.topic = source_of(input).origin.topic;
     return from;
+}
+
+EffectOrigin source_of(const Input& input) {
+    if (input.event != nullptr) return {input.origin(), input.event->record->offset};
+    return input.timer ? input.timer->from : input.response->call.from;
 }
 
 std::int64_t hops_of(const Input& input) {

@@ -86,7 +86,10 @@ std::string input_prefix(const TopicPartition& origin);
 // and the record's origin topic and identity, or the timer's id, due time and firing, or the call's
 // key.
 IdentityBuilder effect_identity(std::string_view handler, const Input& input);
+// Of a record that record; of a timer or a response only its topic: no offset waits for them.
 EffectOrigin effect_origin(const Input& input);
+// The record that it goes back to, over timers and calls.
+EffectOrigin source_of(const Input& input);
 // How often the record was published by handlers on its way here.
 std::int64_t hops_of(const Input& input);
 std::string_view traceparent_of(const Input& input);

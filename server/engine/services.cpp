@@ -185,7 +185,7 @@ Result<void> Services::call(const CallRequest& request) {
     call.payload = request.payload;
     call.idempotency_key = next_effect_id();
     call.created = now();
-    call.from = effect_origin(*context_.input);
+    call.from = source_of(*context_.input);
     auto added = state_->add_call(call);
     if (!added) return note(added.error());
     effects_.calls = true;
@@ -202,7 +202,7 @@ Result<void> Services::set_timer(std::string_view id, std::string_view key, Time
                    due,
                    std::string(payload),
                    0,
-                   effect_origin(*context_.input).origin.topic};
+                   source_of(*context_.input)};
     auto set = state_->set_timer(timer);
     if (!set) return note(set.error());
     effects_.timers = true;

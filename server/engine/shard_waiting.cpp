@@ -112,7 +112,7 @@ void Shard::dead_letter(Input& input) {
 
 void Shard::send_dead_letter(Input& input) {
     const std::string topic = input.event != nullptr ? input.origin().topic
-                              : input.timer          ? input.timer->topic
+                              : input.timer          ? input.timer->from.origin.topic
                                                      : input.response->call.from.origin.topic;
     const auto letters = setup_.dead_letters.find(topic);
     DeadLetterContext context{

@@ -78,7 +78,7 @@ struct TimerRow {
     Timestamp due;
     std::string payload;
     std::int64_t firing = 0;  // unique per setting, so that ids derived from a firing are too
-    std::string topic;        // of the input that set it: whose dead-letter topic takes it
+    EffectOrigin from;        // of the input that set it: whose dead-letter topic takes it
 };
 
 // An input that failed and is tried again; wall clock, so that it holds over restarts.

@@ -196,7 +196,7 @@ Result<StateFile::Outbox> StateFile::outbox() {
 }
 
 Result<void> StateFile::set_timer(const TimerRow& timer) {
-    auto insert = statement("INSERT OR REPLACE INTO _timers VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+    auto insert = statement("INSERT OR REPLACE INTO _timers VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
     if (!insert) return insert.error();
     auto& row = **insert;
     row.bind(1, timer.id);
@@ -204,7 +204,7 @@ Result<void> StateFile::set_timer(const TimerRow& timer) {
     row.bind(3, to_column(timer.due));
     row.bind(4, timer.payload);
     row.bind(5, ++last_firing_);
-    row.bind(6, timer.topic);
+    bind_origin(row, 6, timer.from);
     auto done = row.run();
     if (!done) return done;
     return set_meta("last_firing", std::to_string(last_firing_));
@@ -242,15 +242,15 @@ Result<std::optional<Timestamp>> StateFile::next_timer_due() {
 
 Result<std::vector<TimerRow>> StateFile::timers_due(Timestamp now, std::size_t limit) {
     auto query = statement(
-        "SELECT id, key, due, payload, firing, topic FROM _timers WHERE due <= ?1 ORDER BY due, "
-        "firing LIMIT ?2");
+        "SELECT id, key, due, payload, firing, topic, partition, offset FROM _timers WHERE due <= "
+        "?1 ORDER BY due, firing LIMIT ?2");
     if (!query) return query.error();
     (*query)->bind(1, to_column(now));
     (*query)->bind(2, static_cast<std::int64_t>(limit));
     return rows_of<TimerRow>(**query, [](const sqlite::Statement& row) {
         return TimerRow{
             std::string(row.text(0)), std::string(row.text(1)), time_from(row.integer(2)),
-            std::string(row.text(3)), row.integer(4),           std::string(row.text(5))};
+            std::string(row.text(3)), row.integer(4),           origin_from(row, 5)};
     });
 }
 

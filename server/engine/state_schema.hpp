@@ -4,7 +4,7 @@
 
 namespace millrace::engine {
 
-inline constexpr int kStateVersion = 2;
+inline constexpr int kStateVersion = 3;
 
 inline constexpr const char* kStateSteps[kStateVersion] = {
     // 1
@@ -47,6 +47,9 @@ inline constexpr const char* kStateSteps[kStateVersion] = {
     " offset INTEGER NOT NULL, timestamp INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB NOT "
     "NULL,"
     " redrives INTEGER NOT NULL);",
+    // 3
+    "ALTER TABLE _timers ADD COLUMN partition INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE _timers ADD COLUMN offset INTEGER NOT NULL DEFAULT -1;",
 };
 
 }  // namespace millrace::engine

@@ -212,7 +212,7 @@ TEST_F(DeadLetters, hold_their_key_while_their_topic_is_missing_and_go_on_by_the
     EXPECT_THAT(world.metrics->text(), ::testing::Not(HasSubstr(R"(reason="dead-letter")")));
 }
 
-TEST_F(DeadLetters, of_a_timer_say_which_one_and_of_which_topic) {
+TEST_F(DeadLetters, of_a_timer_say_which_one_and_which_record_it_goes_back_to) {
     const Timestamp due = world.runtime.clock().now() + milliseconds(1'000);
     world.model->on_message = [due](ShardServices& services, const MessageInput&) {
         (void)services.set_timer("ring", "a", due, "payload");
@@ -228,7 +228,8 @@ TEST_F(DeadLetters, of_a_timer_say_which_one_and_of_which_topic) {
     EXPECT_THAT(world.supervisor->status(), HasSubstr(R"("dead_lettered":1)"));
     EXPECT_EQ(letter.header("millrace-topic"), "tasks");
     EXPECT_EQ(letter.header("millrace-timestamp"), std::to_string(to_epoch_ms(due)));
-    EXPECT_EQ(letter.header("__connect.errors.partition"), "-1");
+    EXPECT_EQ(letter.header("millrace-partition"), "1");
+    EXPECT_EQ(letter.header("millrace-offset"), "0");
     EXPECT_EQ(letter.key, "a");
     EXPECT_EQ(letter.value, "payload");
 }
