@@ -5,6 +5,7 @@ const kPollMs = 2000;
 const kSamples = 60;      // of a sparkline
 const kMaxFeed = 100;     // entries shown
 const kPeekRecords = 20;
+const kLetters = 20;      // dead letters shown, of a topic
 
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
@@ -14,6 +15,7 @@ let token = "";
 let live = null;           // AbortController of the stream
 let peeked = null;         // name of the topic that is looked into
 let peekedEnds = 0;        // its records when it was last read
+let letterEnds = "";       // of the dead-letter topics when they were last read
 const samples = new Map(); // handler or topic → [{time, total, rate}]
 
 function element(tag, properties = {}, ...children) {
@@ -209,6 +211,41 @@ async function peek(topic, ends) {
   byId("records").replaceChildren(...(items.length > 0 ? items : [element("li", { class: "quiet" }, "Empty.")]));
 }
 
+// ---- dead letters ----
+
+async function act(action, topic, letter) {
+  const response = await ask(`v1/admin/dead-letters/${encodeURIComponent(topic)}/${action}?id=${letter.id}`, { method: "POST" });
+  const answer = await response.json();
+  const why = answer.detail ?? answer.stopped ?? answer.failed?.[0]?.error;
+  byId("letters-said").textContent = why ?? (action === "redrive" ? `Given back to ${letter.handler}.` : "Put aside.");
+  letterEnds = "";
+}
+
+function letterRow(topic, letter) {
+  const at = letter.kind === "record" ? `${letter.topic}/${letter.partition} offset ${letter.offset}` : `${letter.kind} ${letter.timer ?? letter.call ?? letter.target}`;
+  const button = (text, action) => element("button", { type: "button", class: "plain", onclick: () => act(action, topic, letter).catch((error) => say(error.message)) }, text);
+  const again = letter.redrives > 0 ? `, after ${letter.redrives} redrives` : "";
+  return element("tr", {}, element("td", {}, at, element("div", { class: "quiet" }, letter.user_id === null ? "" : `user ${letter.user_id}`)),
+    element("td", {}, letter.handler), element("td", {}, letter.last_failure ? new Date(letter.last_failure).toLocaleString() : ""),
+    element("td", {}, element("b", {}, letter.class), ` ${letter.message}${again}`),
+    element("td", {}, letter.kind === "record" ? button("Redrive", "redrive") : null, button("Discard", "discard")));
+}
+
+// Read again only when something was written, or done with one.
+async function showLetters(topics) {
+  const names = new Set(topics.map((topic) => topic.dead_letter).filter(Boolean));
+  const written = topics.filter((topic) => names.has(topic.name) && topic.partitions.some((partition) => partition.high > partition.low));
+  const ends = JSON.stringify(written.map((topic) => [topic.name, topic.partitions]));
+  if (ends === letterEnds) return;
+  letterEnds = ends;
+  const rows = await Promise.all(written.map(async ({ name }) => {
+    const response = await ask(`v1/admin/dead-letters/${encodeURIComponent(name)}?limit=${kLetters}`);
+    return response.ok ? (await response.json()).items.map((letter) => letterRow(name, letter)) : [];
+  }));
+  byId("letters").replaceChildren(...rows.flat());
+  byId("letters-section").hidden = rows.flat().length === 0 && byId("letters-said").textContent === "";
+}
+
 // ---- live events: the event stream over fetch, because EventSource cannot send the token as a header ----
 
 function* blocksOf(state, chunk) {
@@ -276,7 +313,11 @@ async function poll() {
       await showReadiness();
       const [handlers, topics] = await Promise.all([ask("v1/handlers"), ask("v1/topics")]);
       if (handlers.ok) showHandlers((await handlers.json()).handlers);
-      if (topics.ok) showTopics((await topics.json()).topics);
+      if (topics.ok) {
+        const all = (await topics.json()).topics;
+        showTopics(all);
+        await showLetters(all);
+      }
     } catch (error) {
       pill(byId("readiness"), "no answer", "bad");
       say(token === "" ? "The token is not the admin token." : `The server does not answer: ${error.message}`);
