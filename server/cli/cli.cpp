@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <memory>
 
@@ -23,6 +24,7 @@ struct Parsed {
     TailOptions tail;
     QueryOptions query;
     HandlerCommandOptions command;
+    DlqOptions dlq;
     std::string from = "latest";
 };
 
@@ -175,6 +177,51 @@ void add_handler_commands(CLI::App& app, Parsed& parsed, int& code) {
     });
 }
 
+CLI::App& add_dlq_command(CLI::App& dlq, Parsed& parsed, int& code, const char* name,
+                          const char* what, int (*act)(const DlqOptions&)) {
+    static constexpr std::pair<const char*, const char*> kFilters[] = {
+        {"class", "Only of this error class: undecodable, schema, handler, retries-exhausted, ..."},
+        {"handler", "Only of this handler"},
+        {"user", "Only of this user"},
+        {"key", "Only of this record key"},
+        {"id", "Only this one"},
+        {"at", "Only the one at PARTITION:OFFSET of the dead-letter topic"},
+        {"from", "Only those written since; a time, or how long ago (2h)"},
+        {"to", "Only those written before"}};
+    auto* command = dlq.add_subcommand(name, what);
+    command->add_option("topic", parsed.dlq.topic, "The topic, or its dead-letter topic")
+        ->required();
+    parsed.dlq.filters.resize(std::size(kFilters));
+    for (std::size_t i = 0; i < std::size(kFilters); ++i) {
+        parsed.dlq.filters[i].first = kFilters[i].first;
+        command->add_option(std::string("--") + kFilters[i].first, parsed.dlq.filters[i].second,
+                            kFilters[i].second);
+    }
+    command->add_flag("--all", parsed.dlq.all, "Also those that were redriven or discarded");
+    command->add_option("--limit", parsed.dlq.limit, "At most so many");
+    add_remote_options(*command, parsed);
+    command->callback([&parsed, &code, act] {
+        parsed.dlq.remote = parsed.remote;
+        code = act(parsed.dlq);
+    });
+    return *command;
+}
+
+void add_dlq_commands(CLI::App& app, Parsed& parsed, int& code) {
+    auto* dlq = app.add_subcommand("dlq", "Dead letters")->require_subcommand(1);
+    add_dlq_command(*dlq, parsed, code, "list", "The open ones, oldest first", &list_letters);
+    add_dlq_command(*dlq, parsed, code, "show", "The same with key, value and headers",
+                    &show_letters);
+    auto& redrive = add_dlq_command(*dlq, parsed, code, "redrive",
+                                    "Give them back to the handler that failed", &redrive_letters);
+    redrive.add_flag("--dry-run", parsed.dlq.dry_run, "Say which, do nothing");
+    redrive.add_option("--rate", parsed.dlq.rate, "Letters a second, at most");
+    auto& discard =
+        add_dlq_command(*dlq, parsed, code, "discard",
+                        "Show them as open no longer; they stay in their topic", &discard_letters);
+    discard.add_flag("--dry-run", parsed.dlq.dry_run, "Say which, do nothing");
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -186,6 +233,7 @@ int run(int argc, char** argv) {
     add_server_commands(app, parsed, code);
     add_topic_commands(app, parsed, code);
     add_handler_commands(app, parsed, code);
+    add_dlq_commands(app, parsed, code);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

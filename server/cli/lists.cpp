@@ -2,16 +2,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
 
 #include "cli/api_client.hpp"
+#include "cli/table.hpp"
 
 namespace millrace::cli {
 namespace {
-
-using Row = std::vector<std::string>;
 
 std::string text_of(const boost::json::value& value) {
     if (value.is_null()) return "-";
@@ -23,22 +21,6 @@ std::string text_of(const boost::json::value& value) {
 std::string member(const boost::json::object& object, const char* name) {
     const auto* value = object.if_contains(name);
     return value == nullptr ? "-" : text_of(*value);
-}
-
-void print_table(const Row& head, const std::vector<Row>& rows) {
-    std::vector<std::size_t> widths;
-    for (const auto& cell : head) widths.push_back(cell.size());
-    for (const auto& row : rows) {
-        for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    const auto print = [&](const Row& row) {
-        std::string line;
-        for (std::size_t i = 0; i < row.size(); ++i)
-            line += fmt::format("{:<{}}", row[i], i + 1 == row.size() ? 0 : widths[i] + 2);
-        std::printf("%s\n", line.c_str());
-    };
-    print(head);
-    for (const auto& row : rows) print(row);
 }
 
 std::int64_t total(const boost::json::object& handler, const char* what) {

@@ -55,6 +55,17 @@ struct HandlerCommandOptions {
     bool restart = false;
 };
 
+struct DlqOptions {
+    Remote remote;
+    std::string topic;  // or its dead-letter topic
+    // As the API names them: class, handler, user, key, id, at, from, to.
+    std::vector<std::pair<std::string, std::string>> filters;
+    bool all = false;  // also those that were redriven or discarded
+    bool dry_run = false;
+    std::uint64_t limit = 0;  // 0: all
+    std::uint32_t rate = 0;   // letters a second; 0: what the server allows
+};
+
 // Each blocks until it is done and returns the exit code.
 int serve(const ConfigSource& source);
 int check(const ConfigSource& source, bool json);
@@ -66,5 +77,9 @@ int list_handlers(const Remote& remote);
 int replay_handler(const HandlerCommandOptions& options);
 int resume_handler(const HandlerCommandOptions& options);
 int restart_handler(const HandlerCommandOptions& options);
+int list_letters(const DlqOptions& options);
+int show_letters(const DlqOptions& options);
+int redrive_letters(const DlqOptions& options);
+int discard_letters(const DlqOptions& options);
 
 }  // namespace millrace::cli

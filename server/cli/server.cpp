@@ -45,6 +45,12 @@ Server::Server(const Blueprint& blueprint)
                    config_.cluster == ClusterKind::kAcceptUnmovedState, &crashes_,
                    [this](const std::string& reason) { give_up(reason); }},
                   config_.kafka.group_prefix, blueprint.handlers()),
+      letters_({runtime_, *transport_, blueprint.reader(), config_.server.data_dir, "",
+                config_.dead_letters,
+                [this](const std::string& handler, engine::RedriveRecord record,
+                       Callback<Result<void>> done) {
+                    supervisor_.redrive(handler, std::move(record), std::move(done));
+                }}),
       admin_token_(data_.admin_token(config_.server.admin_token)),
       signals_(runtime_.context(), SIGTERM, SIGINT, SIGHUP) {
     std::signal(SIGPIPE, SIG_IGN);
@@ -53,7 +59,8 @@ Server::Server(const Blueprint& blueprint)
     count_plugins();
     gateway_ = std::make_unique<gateway::Gateway>(
         gateway::GatewayParts{runtime_, config_, *transport_, *this, blueprint.reader(),
-                              blueprint.schemas(), metrics_, hub_, admin_token_, kVersion});
+                              blueprint.schemas(), metrics_, hub_, letters_, admin_token_,
+                              kVersion});
 }
 
 Server::~Server() = default;

@@ -14,6 +14,7 @@
 #include "cli/data_directory.hpp"
 #include "core/asio_runtime.hpp"
 #include "core/metrics.hpp"
+#include "engine/letter_desk.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/http_client.hpp"
 
@@ -58,6 +59,7 @@ private:
     gateway::HttpClient http_;
     engine::CrashJournalFiles crashes_;
     engine::Supervisor supervisor_;
+    engine::LetterDesk letters_;
     std::string admin_token_;
     std::unique_ptr<gateway::Gateway> gateway_;
     gateway::Bound bound_;

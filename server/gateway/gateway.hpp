@@ -21,6 +21,10 @@
 #include "gateway/hub.hpp"
 #include "transport/transport.hpp"
 
+namespace millrace::engine {
+class LetterDesk;
+}
+
 namespace millrace::gateway {
 
 // What the gateway asks of the engine; the command line puts the Supervisor behind it. Loop thread.
@@ -52,6 +56,7 @@ struct GatewayParts {
     const SchemaSet& schemas;
     Metrics& metrics;
     Hub& hub;
+    engine::LetterDesk& letters;
     std::string admin_token;
     std::string version;
 };

@@ -8,6 +8,7 @@
 #include "events/json.hpp"
 #include "gateway/console_assets.hpp"
 #include "gateway/handler_routes.hpp"
+#include "gateway/letter_routes.hpp"
 #include "gateway/topic_routes.hpp"
 
 namespace millrace::gateway {
@@ -94,6 +95,18 @@ std::span<const Routes::Route> Routes::table() {
          &Routes::restart},
         {"GET", {"v1", "topics"}, Scope::kAdmin, kExchange, &Routes::topics},
         {"GET", {"v1", "topics", kAny, "records"}, Scope::kAdmin, kExchange, &Routes::records},
+        {"GET", {"v1", "admin", "dead-letters"}, Scope::kAdmin, kExchange, &Routes::letter_topics},
+        {"GET", {"v1", "admin", "dead-letters", kAny}, Scope::kAdmin, kExchange, &Routes::letters},
+        {"POST",
+         {"v1", "admin", "dead-letters", kAny, "redrive"},
+         Scope::kAdmin,
+         kExchange,
+         &Routes::redrive},
+        {"POST",
+         {"v1", "admin", "dead-letters", kAny, "discard"},
+         Scope::kAdmin,
+         kExchange,
+         &Routes::discard},
         {"GET", {}, Scope::kPage, kExchange, &Routes::console},
         {"GET", {"console", kAny}, Scope::kPage, kExchange, &Routes::console},
     };
@@ -274,6 +287,22 @@ void Routes::topics(Request request, Respond respond) {
 
 void Routes::records(Request request, Respond respond) {
     read_records(parts_, pool_, std::move(request), std::move(respond));
+}
+
+void Routes::letter_topics(Request request, Respond respond) {
+    list_letter_topics(parts_, std::move(request), std::move(respond));
+}
+
+void Routes::letters(Request request, Respond respond) {
+    list_letters(parts_, std::move(request), std::move(respond));
+}
+
+void Routes::redrive(Request request, Respond respond) {
+    redrive_letters(parts_, std::move(request), std::move(respond));
+}
+
+void Routes::discard(Request request, Respond respond) {
+    discard_letters(parts_, std::move(request), std::move(respond));
 }
 
 void Routes::console(Request request, Respond respond) {

@@ -57,6 +57,10 @@ private:
     void restart(Request request, Respond respond);
     void topics(Request request, Respond respond);
     void records(Request request, Respond respond);
+    void letter_topics(Request request, Respond respond);
+    void letters(Request request, Respond respond);
+    void redrive(Request request, Respond respond);
+    void discard(Request request, Respond respond);
     void console(Request request, Respond respond);
     void preflight(Request request, Respond respond);
     void session(Request request, Respond respond);

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <limits>
 
-#include "events/json.hpp"
 #include "events/time.hpp"
+#include "gateway/fields.hpp"
 
 namespace millrace::gateway {
 namespace {
@@ -16,10 +16,6 @@ constexpr std::size_t kMaxRecords = 1'000;
 // A page that would be larger ends earlier, and `next` says where to go on: nothing for a user to
 // set.
 constexpr std::size_t kMaxPageBytes = 8U << 20;
-
-Response json_response(std::string body) {
-    return Response{200, "application/json", {}, std::move(body) + "\n", false};
-}
 
 // All topics with all their watermarks; answers when the last has come.
 struct Listing {
@@ -91,19 +87,6 @@ void ask_watermarks(const std::shared_ptr<Listing>& listing) {
     if (--listing->open == 0) answer(*listing);
 }
 
-Result<std::int64_t> number_parameter(const Request& request, std::string_view name,
-                                      std::int64_t standard, std::int64_t maximum) {
-    const auto text = request.parameter(name);
-    if (!text) return standard;
-    std::int64_t value = 0;
-    const auto [end, fault] = std::from_chars(text->data(), text->data() + text->size(), value);
-    if (fault == std::errc() && end == text->data() + text->size() && value >= 0 &&
-        value <= maximum)
-        return value;
-    return fail(ErrorCode::kInvalid,
-                fmt::format("{}={} is not a number from 0 to {}", name, *text, maximum));
-}
-
 struct Reading {
     Request request;
     Respond respond;
@@ -119,12 +102,6 @@ void refuse(const Reading& reading, const Error& error, int status) {
     if (status == 400)
         problem.help = "offset is a number, earliest or latest; partition and limit are numbers";
     reading.respond(to_response(problem));
-}
-
-std::string bytes_json(std::string_view name, const std::optional<std::string_view>& bytes) {
-    if (!bytes) return fmt::format(R"("{}":null)", name);
-    if (is_utf8(*bytes)) return fmt::format(R"("{}":{})", name, json_quoted(*bytes));
-    return fmt::format(R"("{}":"{}","{}_encoding":"base64")", name, base64(*bytes), name);
 }
 
 // What the reading rules find in it.

@@ -17,9 +17,11 @@
 #include <thread>
 
 #include "core/asio_runtime.hpp"
+#include "engine/letter_desk.hpp"
 #include "gateway/encoding.hpp"
 #include "gateway/gateway.hpp"
 #include "support/memory_transport.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace millrace::gateway {
 
@@ -230,9 +232,16 @@ public:
             readings);
         hub = std::make_unique<Hub>(runtime, config.gateway, metrics);
         hub->opened({"task-updates", {0}}, Offset{0});
+        letters = std::make_unique<engine::LetterDesk>(engine::LetterDeskSetup{
+            runtime, transport, *reader, directory.path(), "", config.dead_letters,
+            [this](const std::string& handler, engine::RedriveRecord record,
+                   Callback<Result<void>> done) {
+                redriven.emplace_back(handler, std::move(record));
+                runtime.loop().post([this, done] { done(redrive_result); });
+            }});
         gateway =
             std::make_unique<Gateway>(GatewayParts{runtime, config, transport, handlers, *reader,
-                                                   schemas, metrics, *hub, "secret", "1.2.3"});
+                                                   schemas, metrics, *hub, *letters, "secret", "1.2.3"});
         const auto bound = gateway->listen();
         ASSERT_TRUE(bound) << bound.error().message;
         port = bound->http.port;
@@ -300,6 +309,10 @@ public:
     SchemaSet schemas;
     std::unique_ptr<EnvelopeReader> reader;
     std::unique_ptr<Hub> hub;
+    testing::TemporaryDirectory directory;
+    std::unique_ptr<engine::LetterDesk> letters;
+    std::vector<std::pair<std::string, engine::RedriveRecord>> redriven;
+    Result<void> redrive_result;
     std::unique_ptr<Gateway> gateway;
     std::uint16_t port = 0;
     std::uint16_t admin_port = 0;
