@@ -48,12 +48,13 @@ Result<void> StateFile::load_sequences() {
         "SELECT max(ifnull((SELECT max(sequence) FROM _events), 0), ifnull((SELECT max(sequence) "
         "FROM _calls), 0)),"
         " ifnull((SELECT max(firing) FROM _timers), 0), ifnull((SELECT value FROM _meta WHERE key "
-        "= 'last_firing'), 0)");
+        "= 'last_firing'), 0), ifnull((SELECT max(sequence) FROM _inbox), 0)");
     if (!query) return query.error();
     auto row = query->step();
     if (!row) return row.error();
     last_sequence_ = query->integer(0);
     last_firing_ = std::max(query->integer(1), query->integer(2));
+    last_inbox_ = query->integer(3);
     return {};
 }
 

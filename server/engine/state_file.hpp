@@ -187,6 +187,7 @@ private:
     std::map<std::string, std::int64_t> ring_ids_;
     std::int64_t last_sequence_ = 0;  // of events and calls together
     std::int64_t last_firing_ = 0;
+    std::int64_t last_inbox_ = 0;
 };
 
 }  // namespace millrace::engine

@@ -130,8 +130,8 @@ Result<void> StateFile::remove_attempt(const std::string& input) {
 
 Result<void> StateFile::add_inbox(const RedriveRecord& record) {
     auto insert = statement(
-        "INSERT INTO _inbox(topic, partition, offset, timestamp, key, value, headers, redrives) "
-        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        "INSERT INTO _inbox(topic, partition, offset, timestamp, key, value, headers, redrives, "
+        "sequence) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
     if (!insert) return insert.error();
     auto& row = **insert;
     const std::string headers = pack(record.headers);
@@ -143,6 +143,9 @@ Result<void> StateFile::add_inbox(const RedriveRecord& record) {
     bind_optional(row, 6, record.value);
     row.bind(7, bytes_of(headers));
     row.bind(8, std::int64_t{record.redrives});
+    // Counted here: SQLite would give the number of a row that is gone again, and who reads on from
+    // the last one would not see it.
+    row.bind(9, ++last_inbox_);
     return row.run();
 }
 

@@ -146,6 +146,18 @@ TEST_F(DeadLetters, say_how_often_the_record_was_given_back_before) {
     EXPECT_EQ(letters[1].value, letters[0].value);
 }
 
+TEST_F(DeadLetters, are_taken_back_one_after_the_other) {
+    world.start();
+    for (int i = 0; i < 3; ++i) {
+        const std::string task = std::to_string(i);
+        world.supervisor->redrive(
+            "model", {{"tasks", {1}}, Offset{i}, {}, "k", world.event("a", task), {}, 1},
+            [](const Result<void>& taken) { EXPECT_TRUE(taken); });
+        world.run();
+    }
+    EXPECT_EQ(world.rows(), "a:0;a:1;a:2;");
+}
+
 TEST_F(DeadLetters, cut_a_long_message_between_characters) {
     reason = "x";
     for (int i = 0; i < 600; ++i) reason += "é";
