@@ -30,6 +30,8 @@ std::optional<Error> obstacle(const Letter& letter) {
     return std::nullopt;
 }
 
+constexpr std::chrono::seconds kLongestRun{10};  // of one page: whoever asked waits for the answer
+
 // The handler may come back; the letters behind wait, for the sake of their order.
 bool may_pass(const Error& error) {
     return error.code != ErrorCode::kInvalid && error.code != ErrorCode::kNotFound &&
@@ -42,10 +44,16 @@ struct LetterDesk::Redriving {
     LetterPage page;
     std::chrono::nanoseconds interval;
     std::chrono::nanoseconds due;
+    std::chrono::nanoseconds deadline;
     LetterResults results;
     Callback<Result<LetterResults>> done;
 
     const Letter& letter() const { return page.letters[results.letters.size()]; }
+    // The rest is for the next page.
+    void end_at(const Letter& rest) {
+        results.next = LetterScan::cursor_at(page.begin, rest.position);
+        done(std::move(results));
+    }
 };
 
 LetterDesk::LetterDesk(LetterDeskSetup setup)
@@ -81,6 +89,7 @@ void LetterDesk::redrive(LetterQuery query, std::uint32_t rate,
                  Redriving{std::move(*page),
                            std::chrono::nanoseconds(std::chrono::seconds(1)) / allowed,
                            setup_.runtime.clock().monotonic(),
+                           setup_.runtime.clock().monotonic() + kLongestRun,
                            {},
                            std::move(done)});
              redriving->results.next = redriving->page.next;
@@ -92,6 +101,7 @@ void LetterDesk::next(const std::shared_ptr<Redriving>& redriving) {
     if (redriving->results.letters.size() == redriving->page.letters.size())
         return redriving->done(std::move(redriving->results));
     const auto now = setup_.runtime.clock().monotonic();
+    if (now > redriving->deadline) return redriving->end_at(redriving->letter());
     const auto wait = std::chrono::floor<milliseconds>(redriving->due - now);
     redriving->due = std::max(redriving->due, now - std::chrono::seconds(1)) + redriving->interval;
     if (wait <= milliseconds(0)) return give_back(redriving);
@@ -154,8 +164,7 @@ void LetterDesk::given_back(const std::shared_ptr<Redriving>& redriving,
     redriving->results.letters.push_back(std::move(entry));
     if (!result && may_pass(result.error())) {
         redriving->results.stopped = result.error();
-        redriving->results.next = redriving->page.begin;
-        return redriving->done(std::move(redriving->results));
+        return redriving->end_at(letter);
     }
     next(redriving);
 }

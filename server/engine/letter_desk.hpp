@@ -54,8 +54,8 @@ public:
     ~LetterDesk();
 
     void list(LetterQuery query, Callback<Result<LetterPage>> done);
-    // One page. At most `rate` letters a second, and never more than the configuration allows; in
-    // the order of the topic.
+    // One page, or what of it ten seconds allow. At most `rate` letters a second, and never more
+    // than the configuration allows; in the order of the topic.
     void redrive(LetterQuery query, std::uint32_t rate, Callback<Result<LetterResults>> done);
     void discard(LetterQuery query, Callback<Result<LetterResults>> done);
 

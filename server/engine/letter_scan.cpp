@@ -58,6 +58,15 @@ std::string LetterScan::to_text(const std::vector<Range>& ranges) {
     return text;
 }
 
+std::string LetterScan::cursor_at(const std::string& begin, const RecordPosition& letter) {
+    std::vector<Range> ranges = parse(begin).value_or(std::vector<Range>());
+    // They are read one after the other: those before the letter's have ended.
+    const auto found = std::ranges::find(ranges, letter.origin.partition, &Range::partition);
+    ranges.erase(ranges.begin(), found);
+    if (!ranges.empty()) ranges.front().next = letter.offset;
+    return to_text(ranges);
+}
+
 void LetterScan::start() {
     if (query_.cursor.empty()) {
         return parts_.transport.topics(

@@ -48,6 +48,8 @@ class LetterScan final : public std::enable_shared_from_this<LetterScan> {
 public:
     LetterScan(LetterScanParts parts, LetterQuery query, Callback<Result<LetterPage>> done);
     void start();
+    // The cursor that leads back to a letter of the page which began at `begin`.
+    static std::string cursor_at(const std::string& begin, const RecordPosition& letter);
 
 private:
     struct Range {

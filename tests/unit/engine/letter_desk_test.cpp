@@ -209,6 +209,20 @@ TEST_F(Desk, gives_back_no_faster_than_asked) {
     EXPECT_LE(took, std::chrono::milliseconds(2'000));
 }
 
+TEST_F(Desk, answers_after_ten_seconds_and_goes_on_where_it_was) {
+    world.model->on_message = [](auto&, const MessageInput&) {
+        return Outcome{OutcomeKind::kDeadLetter, "no", {}};
+    };
+    fail_records(15);
+    answers.assign(15, fail(ErrorCode::kNotFound, "gone"));
+    const auto first = redrive({}, 1);
+    ASSERT_TRUE(first.next);
+    EXPECT_FALSE(first.stopped);
+    EXPECT_LT(first.letters.size(), 13U);
+    const auto rest = list({}, 100, *first.next);
+    EXPECT_EQ(first.letters.size() + rest.letters.size(), 15U) << "no letter twice, none left out";
+}
+
 TEST_F(Desk, gives_the_original_back_where_only_a_pointer_was_left) {
     world.start();
     std::string value = world.event("a", "0");
