@@ -19,7 +19,12 @@ Committer::Committer(Strand& loop, std::function<bool(const Positions&)> send)
 
 void Committer::set(const TopicPartition& origin, Offset position) {
     pending_[origin] = position;
-    send_later(kInterval);
+    send_soon();
+}
+
+// What is set in one turn of the loop shares the request.
+void Committer::send_soon() {
+    if (!rest_timer_) send_later(milliseconds(0));
 }
 
 void Committer::send_later(milliseconds delay) {
@@ -33,7 +38,13 @@ void Committer::send_later(milliseconds delay) {
 void Committer::send() {
     if (pending_.empty()) return finish_flush();
     in_flight_ = std::exchange(pending_, {});
-    if (send_(in_flight_)) return;
+    if (send_(in_flight_)) {
+        rest_timer_ = loop_.after(kInterval, [this] {
+            rest_timer_.reset();
+            if (!pending_.empty()) send_soon();
+        });
+        return;
+    }
     pending_ = std::exchange(in_flight_, {});
     send_later(kRetryInterval);
 }
@@ -50,7 +61,8 @@ void Committer::answered(const Positions& acknowledged, const Positions& refused
         for (const auto& [origin, position] : refused) pending_.emplace(origin, position);
     if (pending_.empty()) return finish_flush();
     if (on_flushed_ && refused.empty()) return send();
-    send_later(refused.empty() ? kInterval : kRetryInterval);
+    if (refused.empty()) return send_soon();
+    send_later(kRetryInterval);
 }
 
 void Committer::flush(std::function<void()> done) {

@@ -1,5 +1,5 @@
-// Committer: coalesces positions into at most one OffsetCommit each 50 ms, and remembers what the
-// group acknowledged.
+// Committer: coalesces positions into at most one OffsetCommit each 50 ms, the first of them at
+// once, and remembers what the group acknowledged.
 //
 // Thread rule: the loop thread. One request is out at a time; the latest position of a partition
 // wins. What a broker refuses for a passing reason is sent again; what it refuses because the
@@ -37,6 +37,7 @@ public:
     std::optional<Offset> committed(const TopicPartition& origin) const;
 
 private:
+    void send_soon();
     void send_later(milliseconds delay);
     void send();
     void finish_flush();
@@ -47,6 +48,7 @@ private:
     Positions in_flight_;
     Positions acknowledged_;
     std::unique_ptr<Timer> send_timer_;
+    std::unique_ptr<Timer> rest_timer_;  // until the next request may go
     std::unique_ptr<Timer> flush_timer_;
     std::function<void()> on_flushed_;
 };

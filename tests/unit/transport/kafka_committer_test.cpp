@@ -27,14 +27,27 @@ protected:
                          }};
 };
 
-TEST_F(KafkaCommitter, positions_of_fifty_milliseconds_share_one_request_and_the_last_wins) {
-    for (int i = 1; i <= 100; ++i) committer_.set(kZero, Offset{i});
+TEST_F(KafkaCommitter, a_first_position_goes_at_once_with_those_of_the_same_turn) {
+    committer_.set(kZero, Offset{1});
     committer_.set(kOne, Offset{7});
-    runtime_.advance(milliseconds{49});
-    EXPECT_TRUE(sent_.empty());
-    runtime_.advance(milliseconds{1});
+    runtime_.advance(milliseconds{0});
     ASSERT_EQ(sent_.size(), 1U);
-    EXPECT_EQ(sent_[0], (Positions{{kZero, Offset{100}}, {kOne, Offset{7}}}));
+    EXPECT_EQ(sent_[0], (Positions{{kZero, Offset{1}}, {kOne, Offset{7}}}));
+}
+
+TEST_F(KafkaCommitter, positions_of_fifty_milliseconds_share_one_request_and_the_last_wins) {
+    committer_.set(kZero, Offset{1});
+    runtime_.advance(milliseconds{0});
+    answer_last();
+    for (int i = 2; i <= 100; ++i) committer_.set(kZero, Offset{i});
+    runtime_.advance(milliseconds{49});
+    EXPECT_EQ(sent_.size(), 1U);
+    runtime_.advance(milliseconds{1});
+    ASSERT_EQ(sent_.size(), 2U);
+    EXPECT_EQ(sent_[1], (Positions{{kZero, Offset{100}}}));
+    answer_last();
+    runtime_.advance(milliseconds{500});
+    EXPECT_EQ(sent_.size(), 2U);
 }
 
 TEST_F(KafkaCommitter, a_position_counts_as_committed_only_when_it_is_acknowledged) {
