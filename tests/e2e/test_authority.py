@@ -64,7 +64,8 @@ class Authority(unittest.TestCase):
         config = pathlib.Path(self.directory) / "config.yaml"
         config.write_text(CONFIG.format(root=ROOT, topic=self.topic, partitions=1, start=start))
         return Millrace(f"kafka.brokers={BROKERS}", f"kafka.group_prefix={self.prefix}", "kafka.create_topics=all",
-                        "kafka.properties.topic.metadata.refresh.interval.ms=500", directory=self.directory, config=config)
+                        "kafka.properties.topic.metadata.refresh.interval.ms=500",
+                        "kafka.properties.session.timeout.ms=3000", "kafka.properties.heartbeat.interval.ms=500", directory=self.directory, config=config)
 
     def send(self, server, count):
         """By user, so that every partition gets some."""
@@ -122,15 +123,18 @@ class Authority(unittest.TestCase):
             server.wait_idle()
             server.stop()
         group = f"{self.prefix}.audit"
-        wait(lambda: "CURRENT-OFFSET" in groups("--describe", "--group", group), "the group")
+        # A static member stays in its group until its session ends.
+        wait(lambda: "Empty" in groups("--describe", "--group", group, "--state"), "the end of the session")
         groups("--group", group, "--reset-offsets", "--to-earliest", "--topic", self.topic, "--execute")
+        row = next(line.split() for line in groups("--describe", "--group", group).splitlines() if self.topic in line)
+        self.assertEqual(row[3], "0", row)
         with self.server() as server:
             server.wait_ready()
             self.send(server, 1)
             self.wait_counted(server, 6)
             wait(lambda: server.handler("audit")["partitions"][0]["committed"] == 6, "the published position")
             self.assertEqual(self.held(server), "")
-            self.assertIn("set back from outside", server.log_text())
+            wait(lambda: "set back from outside" in server.log_text(), "the log line")
 
     def test_an_offset_set_forward_is_a_state_that_is_behind(self):
         with self.server() as server:
