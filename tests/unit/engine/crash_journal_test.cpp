@@ -72,9 +72,9 @@ TEST(CallSlot, a_reader_never_sees_half_a_position) {
 }
 
 TEST(CallSlot, names_that_are_cut_alike_are_told_apart) {
-    const std::string start(300, 'x');
-    const auto one = make_position(CallKind::kTimer, start + "1");
-    const auto other = make_position(CallKind::kTimer, start + "2");
+    const std::string names[] = {std::string(300, 'x') + "1", std::string(300, 'x') + "2"};
+    const auto one = make_position(CallKind::kTimer, names[0]);
+    const auto other = make_position(CallKind::kTimer, names[1]);
     EXPECT_EQ(one.name, other.name);
     EXPECT_NE(one, other);
 }
