@@ -140,7 +140,8 @@ static_assert(offsetof(millrace_plugin_api, stop) == 168);
 static_assert(offsetof(millrace_plugin_api, check) == 176);
 static_assert(offsetof(millrace_plugin_api, question_parameters) == 184);
 static_assert(sizeof(millrace_plugin_api) == 192);
-static_assert(sizeof(millrace_host_api) == 144);
+static_assert(offsetof(millrace_host_api, field_said) == 144);
+static_assert(sizeof(millrace_host_api) == 152);
 static_assert(sizeof(millrace_option) == 64);
 static_assert(sizeof(millrace_option_fault) == 64);
 
