@@ -190,7 +190,7 @@ class Check(unittest.TestCase):
             self.assertEqual(refused.stdout, "")
 
     def test_what_librdkafka_does_not_take_is_refused_with_its_line_or_variable(self):
-        text = "transport: kafka\nkafka:\n  brokers: 127.0.0.1:9\n  properties:\n    %s\n"
+        text = "transport: kafka\nkafka:\n  brokers: 127.0.0.1:9\n  properties:\n    %s\ntopics: {t: {}}\n"
         for line, what in (("no.such.prop: true", "no such property"), ("linger.ms: abc", "expected 0 .. 900000"),
                            ("security.protocol: BOGUS", "sasl_ssl"), ("sasl.mechanism: BOGUS", "SCRAM-SHA-256")):
             for command in ("check", "serve"):
@@ -204,7 +204,7 @@ class Check(unittest.TestCase):
             self.assertEqual(done.returncode, 2, variable)
             self.assertIn(f"environment {variable}: kafka.properties.", done.stderr)
             # The environment's names never choose the transport: here they are for another program.
-            self.assertEqual(self.check("transport: embedded\n", environment=environment).returncode, 0)
+            self.assertEqual(self.check("topics: {t: {}}\n", environment=environment).returncode, 0)
 
     def test_what_comes_later_is_refused_like_any_unknown_key(self):
         for text in ("transport: dapr\n", "kafka: {security: {}}\n", "server: {tls: {}}\n", "gateway: {auth: {mode: jwt}}\n"):
