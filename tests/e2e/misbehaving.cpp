@@ -18,7 +18,7 @@ unsigned overflow(unsigned depth) {
 
 void misbehave(std::string_view how) {
     if (how == "segfault") {
-        int* volatile nowhere = nullptr;
+        volatile int* volatile nowhere = nullptr;
         *nowhere = 1;
     }
     if (how == "abort") std::abort();
