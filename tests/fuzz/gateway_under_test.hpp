@@ -19,11 +19,13 @@
 #include <vector>
 
 #include "core/asio_runtime.hpp"
+#include "engine/letter_desk.hpp"
 #include "fuzz/check.hpp"
 #include "gateway/connection.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/server_state.hpp"
 #include "support/memory_transport.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace millrace::fuzz {
 
@@ -34,6 +36,17 @@ struct AnsweringHandlers final : gateway::HandlerDirectory {
                Callback<Result<std::string>> done) override {
         if (handler == "audit") return done("{}");
         done(fail(ErrorCode::kNotFound, "there is no handler '" + handler + "'"));
+    }
+    void replay(const std::string& handler, const engine::ReplayRequest&,
+                Callback<Result<std::string>> done) override {
+        query(handler, {}, {}, std::move(done));
+    }
+    void resume(const std::string& handler, const engine::ResumeRequest&,
+                Callback<Result<std::string>> done) override {
+        query(handler, {}, {}, std::move(done));
+    }
+    void restart(const std::string& handler, Callback<Result<std::string>> done) override {
+        query(handler, {}, {}, std::move(done));
     }
     std::vector<std::string> unready() const override { return {}; }
 };
@@ -49,8 +62,13 @@ public:
           reader(ConfigNode::load_file(MILLRACE_SOURCE_DIR "/schemas/envelope.yaml", nullptr),
                  schemas, declare_topics()),
           hub(runtime, config.gateway, metrics),
+          letters({runtime, transport, reader, directory.path(), "", config.dead_letters,
+                   [this](const std::string&, engine::RedriveRecord, Callback<Result<void>> done) {
+                       runtime.loop().post([done] { done({}); });
+                   }}),
           state(std::make_shared<gateway::ServerState>(gateway::GatewayParts{
-              runtime, config, transport, handlers, reader, schemas, metrics, hub, kToken, "1"})) {
+              runtime, config, transport, handlers, reader, schemas, metrics, hub, letters, kToken,
+              "1"})) {
         hub.opened({"task-updates", {0}}, Offset{0});
         for (std::int64_t offset = 0; offset < 3; ++offset) push(offset);
     }
@@ -81,6 +99,8 @@ public:
     SchemaSet schemas;
     EnvelopeReader reader;
     gateway::Hub hub;
+    testing::TemporaryDirectory directory;
+    engine::LetterDesk letters;
     std::shared_ptr<gateway::ServerState> state;
 
 private:

@@ -26,37 +26,39 @@ std::optional<std::string> optional_line(std::string_view& text) {
 // A rule may hold line ends: what follows it begins after the first blank line.
 Task read_task(std::string_view text) {
     Task task;
-    task.rule = std::string(cut(text, "\n\n"));
-    task.zone = optional_line(text);
+    task.rule.value = std::string(cut(text, "\n\n"));
+    task.zone.value = optional_line(text);
     task.anchor = optional_line(text);
-    task.until = optional_line(text);
+    task.until.value = optional_line(text);
     if (const auto line = optional_line(text)) {
         std::int64_t interval = 0;
         std::from_chars(line->data(), line->data() + line->size(), interval);
         task.interval = interval;
     }
-    task.due = 1'767'000'000'000'000;
+    task.due.value = 1'767'000'000'000'000;
     return task;
 }
 
 void check_plan(const Task& task, CatchUp catch_up) {
-    const Plan plan = plan_next(task, kCompleted, catch_up, Zone::utc());
+    Steps steps;
+    const Plan plan = plan_next(task, kCompleted, catch_up, Zone::utc(), steps);
     check((plan.kind == PlanKind::kRefused) == !plan.problem.empty(), "a refusal says why");
     if (plan.kind == PlanKind::kNext && catch_up == CatchUp::kSkip)
         check(plan.due > kCompleted, "the next occurrence lies ahead", format_utc(plan.due));
 }
 
 void check_walk(const Task& task) {
-    const Reading reading = read_rule(*task.rule);
+    const Reading reading = read_rule(*task.rule.value);
     const auto anchor = parse_local(task.anchor.value_or("2026-01-31T09:00:00"));
-    const auto zone = Zone::find(task.zone.value_or("UTC"));
+    const auto zone = Zone::find(task.zone.value.value_or("UTC"));
     if (reading.kind != ReadingKind::kRule || !anchor || !zone) return;
-    Occurrences walk(reading.rule, *anchor, *zone);
+    Steps steps;
+    Occurrences walk(reading.rule, *anchor, *zone, steps);
     std::optional<UtcTime> before;
     for (int i = 0; i < kWalked; ++i) {
         const auto occurrence = walk.next();
         if (!occurrence) return;
-        check(!before || *before <= occurrence->at.utc, "occurrences are in order", *task.rule);
+        check(!before || *before <= occurrence->at.utc, "occurrences are in order", *task.rule.value);
         before = occurrence->at.utc;
     }
 }
