@@ -219,6 +219,7 @@ private:
     void check_bounds(const TopicPartition& origin, PartitionState& partition);
     void drain_shards(const std::vector<TopicPartition>& partitions, std::function<void()> done);
     void forget(const std::vector<TopicPartition>& partitions, std::function<void()> done);
+    std::vector<TopicPartition> let_go(std::vector<TopicPartition> partitions) const;
     void erase(const std::vector<TopicPartition>& partitions);
     void progressed(const TopicPartition& origin, PartitionState& partition);
     void flush_later();

@@ -180,13 +180,22 @@ void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions
         found->second.probe_timer.reset();
     }
     drain_shards(partitions, [this, partitions, done = std::move(done)] {
-        forget(partitions, [this, partitions, done] {
+        forget(let_go(partitions), [this, partitions, done] {
             flush([this, partitions, done] {
-                erase(partitions);
+                erase(let_go(partitions));
                 done();
             });
         });
     });
+}
+
+// Those of them that were not given back meanwhile: the transport does not wait for ever.
+std::vector<TopicPartition> HandlerRun::let_go(std::vector<TopicPartition> partitions) const {
+    std::erase_if(partitions, [this](const TopicPartition& origin) {
+        const auto found = partitions_.find(origin);
+        return found == partitions_.end() || !found->second.let_go;
+    });
+    return partitions;
 }
 
 // Until what these partitions have under way has ended, or the time is over.
@@ -271,8 +280,8 @@ void HandlerRun::flush_later() {
 // Our own file first, and durable: a group offset above it would look like lost state after a
 // crash.
 void HandlerRun::flush(std::function<void()> done) {
-    auto commit = [this, published = take_published(),
-                   done = std::move(done)](const Result<void>& saved) {
+    std::function<void(const Result<void>&)> commit = [this, published = take_published(),
+                                                       done = std::move(done)](const auto& saved) {
         flushing_ = false;
         if (!published.empty()) kill_point("before_offset_commit");
         for (const auto& [origin, offset] : published) {

@@ -34,6 +34,8 @@ std::uint64_t HandlerRun::assign(Epoch epoch, const Assigned& assigned) {
     partition.last_progress = surroundings_.runtime.clock().monotonic();
     make_gauges(assigned.origin, partition);
     const std::uint64_t turn = partition.turn;
+    // It was taken away and is back before all of it had ended.
+    if (partitions_.contains(assigned.origin)) forget({assigned.origin}, [] {});
     partitions_.insert_or_assign(assigned.origin, std::move(partition));
     return turn;
 }
