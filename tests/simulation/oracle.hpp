@@ -119,6 +119,7 @@ private:
     void check_repeats(const HandlerPlan& plan, const std::string& serial,
                        const std::vector<const LogRow*>& effects);
     bool may_repeat(const HandlerPlan& plan, const LogRow& first, const LogRow& second) const;
+    std::size_t owners_of(const TopicPartition& origin, const HandlerPlan& plan) const;
     bool was_disturbed_between(std::uint64_t one, std::uint64_t other) const;
     void check_order(const HandlerPlan& plan, const Rows& rows);
     void check_timers(const HandlerPlan& plan, const Rows& rows);

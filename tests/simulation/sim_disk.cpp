@@ -78,8 +78,10 @@ void Disk::sync(File& file) {
     const std::uint64_t covered = next_write_;
     const DiskFaults* faults = faults_of(file.path);
     if (faults != nullptr && faults->sync_takes.count() > 0) {
+        ++syncing_;
         scheduler_.sleep(
             nanoseconds(random_.below(static_cast<std::uint64_t>(faults->sync_takes.count()))));
+        --syncing_;
     }
     while (!file.unsynced.empty() && file.unsynced.front().number <= covered) {
         lay_down(file.durable, file.unsynced.front());
@@ -191,7 +193,8 @@ DiskFaults* Disk::faults_of(const std::string& path) {
     return nullptr;
 }
 
-void Disk::limit_pages(const std::string& folder, bool limited) {
+bool Disk::limit_pages(const std::string& folder, bool limited) {
+    if (syncing_ > 0) return false;
     for (const auto& [file, connection] : connections_) {
         const auto path = paths.find(file);
         if (path == paths.end() || !is_below(path->second, folder)) continue;
@@ -199,6 +202,7 @@ void Disk::limit_pages(const std::string& folder, bool limited) {
                      limited ? "PRAGMA max_page_count=1" : "PRAGMA max_page_count=1073741823",
                      nullptr, nullptr, nullptr);
     }
+    return true;
 }
 
 }  // namespace millrace::simulation

@@ -103,7 +103,8 @@ public:
     // The connections that are open, so that a full disk can also be felt before COMMIT.
     void connected(sqlite3* connection, const void* file) { connections_[file] = connection; }
     void disconnected(const void* file) { connections_.erase(file); }
-    void limit_pages(const std::string& folder, bool limited);
+    // False: a file is being synced, maybe from inside SQLite, whose connection must be let alone.
+    bool limit_pages(const std::string& folder, bool limited);
     std::map<const void*, std::string> paths;  // of open handles
 
     // The disk that SimVfs works on.
@@ -118,6 +119,7 @@ private:
     std::string root_;
     std::uint64_t next_write_ = 0;
     std::uint64_t operations_ = 0;
+    int syncing_ = 0;
     std::map<std::string, FilePtr> files_;
     std::map<std::string, FilePtr> unlinked_;  // deleted, but not durably
     std::map<std::string, DiskFaults> faults_;

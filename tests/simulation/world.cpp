@@ -136,12 +136,19 @@ void World::trouble_with_a_disk() {
     scheduler_.trace("trouble with the disk {}", folder);
     oracle_.disturbed();
     disk_.faults(folder) = scenario_.faults.trouble;
-    if (scenario_.faults.trouble.is_full) disk_.limit_pages(folder, true);
+    if (scenario_.faults.trouble.is_full) limit_pages(folder, true);
     fate_.later(milliseconds(random_.spread(10, 5'000)), [this, folder] {
         disk_.faults(folder) = troubled_ ? scenario_.faults.disk : DiskFaults{};
-        disk_.limit_pages(folder, false);
+        limit_pages(folder, false);
         oracle_.disturbed();
     });
+}
+
+// A full disk is felt before COMMIT too, where a table needs a page more.
+void World::limit_pages(const std::string& folder, bool limited) {
+    if (limited && !troubled_) return;
+    if (disk_.limit_pages(folder, limited)) return;
+    fate_.later(milliseconds(5), [this, folder, limited] { limit_pages(folder, limited); });
 }
 
 void World::heal() {
@@ -156,7 +163,7 @@ void World::heal() {
     crash_operation_.reset();
     for (const char* name : {"a", "b"}) {
         disk_.faults(root_ + "/" + name) = {};
-        disk_.limit_pages(root_ + "/" + name, false);
+        limit_pages(root_ + "/" + name, false);
     }
 }
 

@@ -81,6 +81,7 @@ private:
     void make_trouble();
     void trouble_with_a_disk();
     void trouble_with_a_topic();
+    void limit_pages(const std::string& folder, bool limited);
     void heal();
     bool is_quiet();
     std::string what_waits();
