@@ -32,7 +32,7 @@ Fields with(Fields fields, const Fields& more) {
 // The task_data of the only event that was published since the last call.
 Json taken(Harness& harness) {
     EXPECT_EQ(harness.published().size(), 1U);
-    if (harness.published().size() != 1) return {};
+    if (harness.published().size() != 1) return Json::object({{"task_data", Json::object()}});
     Json event = harness.published().front().event;
     harness.published().clear();
     return event;
@@ -474,33 +474,29 @@ TEST(Recurring, one_shard_answers_a_preview_for_all) {
               first.query_shard("preview", rule));
 }
 
-const std::string kEverySecond = [] {
-    std::string rule = "FREQ=YEARLY;COUNT=100000;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR,SA,SU";
-    for (const auto& [name, size] :
-         {std::pair{"HOUR", 24}, std::pair{"MINUTE", 60}, std::pair{"SECOND", 60}}) {
-        rule += std::string(";BY") + name + "=0";
-        for (int value = 1; value < size; ++value) rule += "," + std::to_string(value);
-    }
-    return rule;
-}();
+// As many times a day as a rule may have, and the last of them in each year.
+const std::string kCostly =
+    "FREQ=YEARLY;COUNT=100000;BYSETPOS=-1;BYDAY=MO,TU,WE,TH,FR,SA,SU;"
+    "BYHOUR=0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23;"
+    "BYMINUTE=0,5,10,15,20,25,30,35,40,45,50,55;BYSECOND=59";
 
-TEST(Recurring, a_rule_of_every_second_of_two_thousand_years_is_answered) {
+TEST(Recurring, a_costly_rule_over_two_thousand_years_is_answered) {
     Harness harness(kFresh);
     harness.send(event("completed", "2026-01-30T08:00:00Z",
-                       {{"recurrence_rule", kEverySecond}, {"due", "0001-01-01T00:00:00Z"}}));
-    EXPECT_EQ(due_of(taken(harness)), "2026-12-31T23:59:59Z");
+                       {{"recurrence_rule", kCostly}, {"due", "0001-01-01T00:00:00Z"}}));
+    EXPECT_EQ(due_of(taken(harness)), "2026-12-31T23:55:59Z");
 }
 
 TEST(Recurring, a_rule_that_takes_too_many_steps_is_refused_and_says_so) {
     Harness harness({{"max_steps", "10000"}, {"settle", "0s"}});
-    const Fields fields{{"recurrence_rule", kEverySecond}, {"due", "0001-01-01T00:00:00Z"}};
+    const Fields fields{{"recurrence_rule", kCostly}, {"due", "0001-01-01T00:00:00Z"}};
     EXPECT_EQ(harness.send(event("completed", "2026-01-30T08:00:00Z", fields)).kind, MILLRACE_ACK);
     EXPECT_TRUE(harness.published().empty());
     EXPECT_EQ(harness.counted("refused_rules"), 1);
     EXPECT_THAT(harness.logs().back(), HasSubstr("more than 10000 steps (config.max_steps)"));
     harness.send(event("created", "2026-01-30T08:00:00Z", fields, "43"));
     EXPECT_THAT(harness.query("series"), HasSubstr("config.max_steps"));
-    EXPECT_THAT(harness.query("preview", {{"rule", kEverySecond},
+    EXPECT_THAT(harness.query("preview", {{"rule", kCostly},
                                           {"start", "2026-01-01T00:00:00"},
                                           {"count", "1000"}}),
                 HasSubstr(R"("finished":false,"problem":"finding the occurrence takes more than)"));
