@@ -217,10 +217,19 @@ void HandlerRun::take_down(const std::string& reason, std::function<void()> then
     own_shards_timer_.reset();
     to_survey_.clear();
     auto closed = [this, then = std::move(then)] { close_shards(then); };
-    if (!consumer_) return closed();
-    consumer_->close([this, closed] {
-        surroundings_.runtime.loop().post([this] { consumer_.reset(); });
-        closed();
+    close_consumer(closed);
+}
+
+// Whoever asks while it is closing is told when it is.
+void HandlerRun::close_consumer(std::function<void()> done) {
+    if (!consumer_) return done();
+    consumer_closed_.push_back(std::move(done));
+    if (consumer_closed_.size() > 1) return;
+    consumer_->close([this] {
+        // Destroyed when its own callback has returned.
+        surroundings_.runtime.loop().post(
+            [closed = std::shared_ptr<Consumer>(std::move(consumer_))] {});
+        for (const auto& closed : std::exchange(consumer_closed_, {})) closed();
     });
 }
 
@@ -314,11 +323,7 @@ void HandlerRun::drained(std::function<void()> done) {
     };
     flush([this, closed, done] {
         if (gave_up_) return done();  // its shards will never close
-        if (!consumer_) return closed();
-        consumer_->close([this, closed] {
-            surroundings_.runtime.loop().post([this] { consumer_.reset(); });
-            closed();
-        });
+        close_consumer(closed);
     });
 }
 

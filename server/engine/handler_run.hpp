@@ -161,6 +161,7 @@ private:
     void subscribe();
     void fail_run(const Error& error);
     void take_down(const std::string& reason, std::function<void()> then);
+    void close_consumer(std::function<void()> done);
     void close_shards(std::function<void()> done);
     void restart_later();
     void set_state(RunState state, std::string reason);
@@ -293,6 +294,7 @@ private:
     std::uint64_t turns_ = 0;
     std::vector<std::shared_ptr<Shard>> shards_;  // by index; null: closed
     std::unique_ptr<Consumer> consumer_;
+    std::vector<std::function<void()>> consumer_closed_;  // who waits for it to close
     std::map<TopicPartition, PartitionState> partitions_;
     // By shard, of records whose outbox events are not confirmed, also where nothing is assigned.
     std::map<TopicPartition, std::map<std::size_t, Offset>> unsent_;

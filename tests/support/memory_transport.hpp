@@ -39,6 +39,7 @@ public:
     std::map<TopicPartition, std::vector<StoredRecord>> log;
     std::map<TopicPartition, Offset> low;
     std::map<std::string, std::map<TopicPartition, Offset>> committed;
+    int closes = 0;  // of consumers
     // Faults: publishing to these topics fails with kUnavailable, or for good.
     std::set<std::string> unavailable;
     std::set<std::string> refusing;
@@ -218,6 +219,7 @@ private:
                               Offset{static_cast<std::int64_t>(transport_.log[origin].size())}};
         }
         void close(std::function<void()> done) override {
+            ++transport_.closes;
             next_.clear();
             transport_.runtime_.loop().post(std::move(done));
         }

@@ -154,6 +154,24 @@ TEST_F(StorageFaults, a_sync_that_fails_releases_nothing_and_is_recovered_from) 
     }
 }
 
+TEST_F(StorageFaults, a_stop_while_a_failed_run_still_closes_closes_nothing_twice) {
+    world.start();
+    world.run();
+    fault(Call::kSync, "0.db", SQLITE_IOERR_FSYNC);
+    send(1);
+    int stopped = 0;
+    std::function<void()> stop_when_it_fails = [&] {
+        if (state() == "running") return world.runtime.loop().post(stop_when_it_fails);
+        EXPECT_EQ(state(), "restarting");
+        world.supervisor->stop(milliseconds(1'000), [&] { ++stopped; });
+    };
+    world.runtime.loop().post(stop_when_it_fails);
+    world.runtime.advance(milliseconds(5'000));
+    EXPECT_EQ(stopped, 1);
+    EXPECT_EQ(world.transport.closes, 2) << "one for each handler";
+    world.supervisor.reset();
+}
+
 // Larger than the cache: the disk is asked in the middle of a statement.
 TEST_F(StorageFaults, a_disk_that_is_full_in_a_statement_pauses_the_shard_and_stops_its_intake) {
     world.section.max_buffered = 1'000;
