@@ -494,7 +494,9 @@ TEST(Recurring, a_rule_that_takes_too_many_steps_is_refused_and_says_so) {
     EXPECT_TRUE(harness.published().empty());
     EXPECT_EQ(harness.counted("refused_rules"), 1);
     EXPECT_THAT(harness.logs().back(), HasSubstr("more than 10000 steps (config.max_steps)"));
-    harness.send(event("created", "2026-01-30T08:00:00Z", fields, "43"));
+    harness.send(event("created", "2026-01-30T08:00:00Z",
+                       with(kRent, {{"recurrence_rule", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"}}),
+                       "43"));
     EXPECT_THAT(harness.query("series"), HasSubstr("config.max_steps"));
     EXPECT_THAT(harness.query("preview", {{"rule", kCostly},
                                           {"start", "2026-01-01T00:00:00"},
