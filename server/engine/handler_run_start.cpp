@@ -326,11 +326,7 @@ void HandlerRun::start_partition(const TopicPartition& origin, StartPosition fro
     partition.last_published = Offset{-1};
     partition.started = false;
     for (const auto& [shard, unsent] : unsent_[origin]) {
-        ShardReport report;
-        report.shard = shard;
-        report.lowest_unsent = unsent;
-        report.unsent_only = true;
-        partition.progress.reported(report);
+        partition.progress.hold_published(shard, unsent);
     }
     consumer_->start(origin, from);
     partition.bound.clear();

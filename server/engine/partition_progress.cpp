@@ -31,6 +31,10 @@ void PartitionProgress::reported(const ShardReport& report) {
     recompute();
 }
 
+void PartitionProgress::hold_published(std::size_t shard, Offset lowest_unsent) {
+    feeds_[shard].lowest_unsent = lowest_unsent;
+}
+
 std::optional<Timestamp> PartitionProgress::oldest_open() const {
     if (ages_.empty()) return std::nullopt;
     return ages_.front().first_record;

@@ -57,6 +57,9 @@ public:
     // The log has nothing below `end` that was not handed out.
     void reached_end(Offset end);
     void reported(const ShardReport& report);
+    // Before anything is handed out: a shard has events of an earlier assignment's records still to
+    // send. All shards' together hold the published position, so nothing moves yet.
+    void hold_published(std::size_t shard, Offset lowest_unsent);
 
     Offset position() const { return position_; }
     // Negative: nothing to publish yet.

@@ -198,6 +198,16 @@ TEST(PartitionProgress, waits_for_what_is_on_its_way_to_a_shard) {
     EXPECT_EQ(progress.position(), Offset{20});
 }
 
+TEST(PartitionProgress, events_of_an_earlier_assignment_hold_the_published_position_together) {
+    PartitionProgress progress(Offset{16});
+    progress.hold_published(0, Offset{14});
+    progress.hold_published(1, Offset{7});
+    progress.reached_end(Offset{16});
+    EXPECT_EQ(progress.published(), Offset{7});
+    progress.reported({1, 0, std::nullopt, std::nullopt, 0, nullptr, true});
+    EXPECT_EQ(progress.published(), Offset{14});
+}
+
 TEST(PartitionProgress, the_published_position_does_not_pass_an_unsent_event) {
     PartitionProgress progress(Offset{0});
     progress.dispatched(Offset{5}, {}, {{0, 1, Offset{0}}});
