@@ -177,6 +177,8 @@ private:
     Result<void> load_sequences();
     Result<std::map<TopicPartition, std::vector<OffsetInterval>>> load_intervals();
     Result<void> save_counts(const OriginState& state);
+    Result<void> rewrite_ring(const std::string& topic, std::int64_t stored, std::uint32_t capacity,
+                              const DedupeRing& ring);
     Result<void> change_interval(const char* sql, const TopicPartition& origin,
                                  const OffsetInterval& interval);
     Result<sqlite::Statement*> statement(const char* sql);  // cached by the literal's address

@@ -65,23 +65,32 @@ Result<std::unique_ptr<DedupeRing>> StateFile::load_ring(const std::string& topi
         return age(left.slot) < age(right.slot);
     });
     for (const auto& slot : stored.slots) ring->insert(slot.identity);
-    auto removed =
-        database_->execute("DELETE FROM _ring WHERE ring = " + std::to_string(stored.id));
-    if (!removed) return removed.error();
+    auto done = begin();
+    if (done) done = rewrite_ring(topic, stored.id, capacity, *ring);
+    if (done) done = commit();
+    if (!done) {
+        roll_back();
+        return done.error();
+    }
+    ring->commit();
+    return ring;
+}
+
+Result<void> StateFile::rewrite_ring(const std::string& topic, std::int64_t stored,
+                                     std::uint32_t capacity, const DedupeRing& ring) {
+    auto done = database_->execute("DELETE FROM _ring WHERE ring = " + std::to_string(stored));
+    if (!done) return done;
     auto made = statement(
         "INSERT INTO _rings(topic, capacity, next) VALUES(?1, ?2, 0)"
         " ON CONFLICT(topic) DO UPDATE SET capacity = excluded.capacity RETURNING id");
     if (!made) return made.error();
     (*made)->bind(1, topic);
     (*made)->bind(2, std::int64_t{capacity});
-    row = (*made)->step();
+    auto row = (*made)->step();
     if (!row) return row.error();
     ring_ids_[topic] = (*made)->integer(0);
     (*made)->reset();
-    auto saved = save_ring(topic, *ring);
-    if (!saved) return saved.error();
-    ring->commit();
-    return ring;
+    return save_ring(topic, ring);
 }
 
 Result<void> StateFile::clear_ring(const std::string& topic) {

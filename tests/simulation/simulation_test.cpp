@@ -32,6 +32,14 @@ TEST_P(Seeds, keep_every_guarantee) {
 
 INSTANTIATE_TEST_SUITE_P(All, Seeds, testing::Range<std::uint64_t>(0, kBlocks));
 
+// Each found a fault of the engine once.
+TEST(Simulation, keeps_every_guarantee_where_it_once_did_not) {
+    for (const std::uint64_t seed : {680, 931, 950, 2'375, 9'153, 14'211}) {
+        const RunResult result = run_seed(seed);
+        EXPECT_TRUE(result.faults.empty()) << report(seed, result);
+    }
+}
+
 TEST(Simulation, is_the_same_whenever_the_seed_is) {
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
         const RunResult first = run_seed(seed);
