@@ -176,7 +176,7 @@ TEST_F(StorageFaults, a_stop_while_a_failed_run_still_closes_closes_nothing_twic
 TEST_F(StorageFaults, a_disk_that_is_full_in_a_statement_pauses_the_shard_and_stops_its_intake) {
     world.section.max_buffered = 1'000;
     const std::string blob(12U << 20, 'x');
-    bool large = true;
+    bool large = false;
     world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
         const sqlite::Value values[] = {std::string_view(blob).substr(0, large ? blob.size() : 0)};
         auto done = services.exec("INSERT INTO rows(user) VALUES(?1)", values, {});
@@ -186,6 +186,9 @@ TEST_F(StorageFaults, a_disk_that_is_full_in_a_statement_pauses_the_shard_and_st
     };
     world.start();
     world.run();
+    send(1);
+    world.run();
+    large = true;
     vfs.refused = 0;
     fault(Call::kWrite, "0.db", SQLITE_FULL);
     send(2);
