@@ -102,14 +102,17 @@ Result<Offset> query_position_at(rd_kafka_t* client, const TopicPartition& origi
                                  milliseconds timeout) {
     const auto offset = query_offset_at(client, origin, time, timeout);
     if (!offset) return offset.error();
-    if (*offset >= 0) return Offset{*offset};
-    const auto ends = query_ends(client, origin, timeout);
-    if (!ends) return ends.error();
-    return ends->high;
+    return Offset{*offset};
 }
 
 Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& origin,
                                      Timestamp time, milliseconds timeout) {
+    // The end first: what is appended between the two questions must not be passed over.
+    const auto end = list_offsets(client, {origin}, RD_KAFKA_OFFSET_END, timeout);
+    if (!end) return end.error();
+    const auto& last = (*end)->elems[0];
+    if (!answered(last))
+        return error_of(last.err, "asking for the end of " + to_string(origin));
     const auto since = std::chrono::ceil<milliseconds>(time).time_since_epoch().count();
     const auto list = list_offsets(client, {origin}, std::max<std::int64_t>(since, 0), timeout);
     if (!list) return list.error();
@@ -117,7 +120,7 @@ Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& o
     if (!answered(entry))
         return error_of(entry.err, "asking for an offset of " + to_string(origin));
     const std::int64_t offset = entry.offset;
-    return offset >= 0 ? offset : RD_KAFKA_OFFSET_END;
+    return offset >= 0 ? offset : last.offset;
 }
 
 Result<std::map<TopicPartition, Offset>> query_committed(rd_kafka_t* client,

@@ -34,7 +34,7 @@ Result<Watermarks> query_ends(rd_kafka_t* client, const TopicPartition& origin,
 Result<Offset> query_position_at(rd_kafka_t* client, const TopicPartition& origin, Timestamp time,
                                  milliseconds timeout);
 
-// The same, or librdkafka's logical END.
+// The same, as librdkafka takes it.
 Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& origin,
                                      Timestamp time, milliseconds timeout);
 
