@@ -13,6 +13,8 @@ void HandlerRun::on_handled(const std::map<TopicPartition, HandledCounts>& count
     for (const auto& [origin, handled] : counts) {
         const auto found = partitions_.find(origin);
         if (found == partitions_.end() || traits().broadcast) continue;
+        // Its shards forget it and its gates: one that was closed now would never be opened.
+        if (found->second.let_go) continue;
         if (found->second.breaker.count(handled)) open_breaker(origin, found->second);
     }
 }
