@@ -92,13 +92,16 @@ class Authority(unittest.TestCase):
         wait(lambda: self.topic not in topics("--list").split(), "the topic's end")
         topics("--create", "--topic", self.topic, "--partitions", "1", "--replication-factor", "1")
 
-    def test_a_topic_that_was_deleted_and_made_again_is_held_and_read_when_told_to(self):
+    def read_and_stop(self, count):
         with self.server() as server:
             server.wait_ready()
-            self.send(server, 5)
-            self.wait_counted(server, 5)
+            self.send(server, count)
+            self.wait_counted(server, count)
             server.wait_idle()
             server.stop()
+
+    def test_a_topic_that_was_deleted_and_made_again_is_held_and_read_when_told_to(self):
+        self.read_and_stop(5)
         self.remake()
         with self.server() as server:
             # As many records as before, so that the offsets alone would tell nothing.
@@ -116,12 +119,7 @@ class Authority(unittest.TestCase):
             server.wait_ready()
 
     def test_offsets_reset_with_kafkas_tool_change_nothing_and_are_published_again(self):
-        with self.server() as server:
-            server.wait_ready()
-            self.send(server, 5)
-            self.wait_counted(server, 5)
-            server.wait_idle()
-            server.stop()
+        self.read_and_stop(5)
         group = f"{self.prefix}.audit"
         # A static member stays in its group until its session ends.
         wait(lambda: "Empty" in groups("--describe", "--group", group, "--state"), "the end of the session")
@@ -156,12 +154,7 @@ class Authority(unittest.TestCase):
             self.wait_counted(server, 1)
 
     def test_retention_past_the_position_is_held_until_it_is_accepted(self):
-        with self.server() as server:
-            server.wait_ready()
-            self.send(server, 3)
-            self.wait_counted(server, 3)
-            server.wait_idle()
-            server.stop()
+        self.read_and_stop(3)
         with Millrace(f"kafka.brokers={BROKERS}", f"kafka.group_prefix=x{uuid.uuid4()}",
                       config=pathlib.Path(self.directory) / "config.yaml") as writer:
             self.send(writer, 5)

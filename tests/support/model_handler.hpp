@@ -10,6 +10,16 @@
 
 namespace millrace::testing {
 
+inline engine::Outcome retry(const char* reason) {
+    return {engine::OutcomeKind::kRetry, reason, {}};
+}
+inline engine::Outcome dead_letter(const char* reason) {
+    return {engine::OutcomeKind::kDeadLetter, reason, {}};
+}
+inline std::string_view task_of(const engine::MessageInput& input) {
+    return input.event.envelope.task_id.value_or("");
+}
+
 class ModelHandler final : public engine::HandlerFactory {
 public:
     engine::HandlerTraits described{

@@ -9,11 +9,10 @@ namespace millrace::engine {
 namespace {
 
 using testing::EngineWorld;
+using testing::dead_letter;
 using ::testing::HasSubstr;
 using testing::ModelHandler;
 using testing::StoredRecord;
-
-Outcome dead_letter(const char* reason) { return {OutcomeKind::kDeadLetter, reason, {}}; }
 
 struct DeadLetters : ::testing::Test {
     DeadLetters() {

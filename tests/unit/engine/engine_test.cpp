@@ -11,14 +11,11 @@ namespace millrace::engine {
 namespace {
 
 using testing::EngineWorld;
+using testing::retry;
+using testing::dead_letter;
+using testing::task_of;
 using ::testing::HasSubstr;
 using testing::ModelHandler;
-
-Outcome retry(const char* reason) { return {OutcomeKind::kRetry, reason, {}}; }
-Outcome dead_letter(const char* reason) { return {OutcomeKind::kDeadLetter, reason, {}}; }
-std::string_view task_of(const MessageInput& input) {
-    return input.event.envelope.task_id.value_or("");
-}
 
 struct Engine : ::testing::Test {
     EngineWorld world;
