@@ -98,11 +98,11 @@ void FetchingConsumer::start_at_time(const TopicPartition& origin, Epoch epoch, 
     auto work = [client = client_, origin, time] {
         return query_offset_at(client->handle(), origin, time, kQueryTimeout);
     };
-    ask(std::move(work), [this, origin, epoch, time](const Result<std::int64_t>& offset) {
+    ask(std::move(work), [this, origin, epoch, time](const Result<Offset>& offset) {
         if (!holds(origin, epoch)) return;
         if (offset) {
             works(origin.topic);
-            return start_at(origin, epoch, *offset);
+            return start_at(origin, epoch, offset->value);
         }
         troubled_ = true;
         context_.trouble.report("topic " + origin.topic, offset.error().message);

@@ -249,7 +249,7 @@ void KafkaTransport::watermarks(const TopicPartition& origin, Callback<Result<Wa
 void KafkaTransport::offset_at(const TopicPartition& origin, Timestamp time,
                                Callback<Result<Offset>> done) {
     auto work = [client = impl_->producer.client(), origin, time] {
-        return kafka::query_position_at(client->handle(), origin, time, kQueryTimeout);
+        return kafka::query_offset_at(client->handle(), origin, time, kQueryTimeout);
     };
     impl_->helpers.run(impl_->lane, std::move(work), std::move(done));
 }

@@ -98,15 +98,8 @@ Result<Watermarks> query_ends(rd_kafka_t* client, const TopicPartition& origin,
     return found->second;
 }
 
-Result<Offset> query_position_at(rd_kafka_t* client, const TopicPartition& origin, Timestamp time,
-                                 milliseconds timeout) {
-    const auto offset = query_offset_at(client, origin, time, timeout);
-    if (!offset) return offset.error();
-    return Offset{*offset};
-}
-
-Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& origin,
-                                     Timestamp time, milliseconds timeout) {
+Result<Offset> query_offset_at(rd_kafka_t* client, const TopicPartition& origin, Timestamp time,
+                               milliseconds timeout) {
     // The end first: what is appended between the two questions must not be passed over.
     const auto end = list_offsets(client, {origin}, RD_KAFKA_OFFSET_END, timeout);
     if (!end) return end.error();
@@ -119,8 +112,7 @@ Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& o
     const auto& entry = (*list)->elems[0];
     if (!answered(entry))
         return error_of(entry.err, "asking for an offset of " + to_string(origin));
-    const std::int64_t offset = entry.offset;
-    return offset >= 0 ? offset : last.offset;
+    return Offset{entry.offset >= 0 ? entry.offset : last.offset};
 }
 
 Result<std::map<TopicPartition, Offset>> query_committed(rd_kafka_t* client,

@@ -30,13 +30,9 @@ Result<std::map<TopicPartition, Watermarks>> query_watermarks(
 Result<Watermarks> query_ends(rd_kafka_t* client, const TopicPartition& origin,
                               milliseconds timeout);
 
-// The first offset at or after `time`, else the end.
-Result<Offset> query_position_at(rd_kafka_t* client, const TopicPartition& origin, Timestamp time,
-                                 milliseconds timeout);
-
-// The same, as librdkafka takes it.
-Result<std::int64_t> query_offset_at(rd_kafka_t* client, const TopicPartition& origin,
-                                     Timestamp time, milliseconds timeout);
+// The first offset at or after `time`, else the end as it was when the question began.
+Result<Offset> query_offset_at(rd_kafka_t* client, const TopicPartition& origin, Timestamp time,
+                               milliseconds timeout);
 
 // What the client's group committed; a partition without a commit is left out.
 Result<std::map<TopicPartition, Offset>> query_committed(rd_kafka_t* client,
