@@ -257,6 +257,8 @@ private:
     std::int64_t lag_of(const TopicPartition& origin, const PartitionState& partition) const;
     double lag_seconds_of(const TopicPartition& origin, const PartitionState& partition) const;
     void show_holder(const TopicPartition& origin, PartitionState& partition);
+    // millrace_held, 1 while it lives. Without a topic: of something that is no partition.
+    std::shared_ptr<Gauge> held_series(const std::string& reason, const TopicPartition& origin = {});
     std::optional<std::string> slow_sync() const;
     std::string waits_for(const PartitionState& partition) const;
     boost::json::object partition_status(const TopicPartition& origin,

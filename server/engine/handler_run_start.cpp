@@ -302,13 +302,7 @@ void HandlerRun::hold_partition(const TopicPartition& origin, const std::string&
     if (partition.held != text)
         log::error("engine", "{}: {} is held: {}", name(), to_string(origin), text);
     partition.held = text;
-    partition.held_gauge =
-        surroundings_.metrics.gauge("millrace_held", "1 while something is held, with the reason",
-                                    {{"handler", name()},
-                                     {"topic", origin.topic},
-                                     {"partition", std::to_string(origin.partition.value)},
-                                     {"reason", reason}});
-    partition.held_gauge->set(1);
+    partition.held_gauge = held_series(reason, origin);
     settle(partition);
 }
 

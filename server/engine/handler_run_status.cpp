@@ -84,13 +84,7 @@ void HandlerRun::show_holder(const TopicPartition& origin, PartitionState& parti
     partition.holder_reason = reason;
     partition.holder_gauge.reset();
     if (reason.empty()) return;
-    partition.holder_gauge =
-        surroundings_.metrics.gauge("millrace_held", "1 while something is held, with the reason",
-                                    {{"handler", name()},
-                                     {"topic", origin.topic},
-                                     {"partition", std::to_string(origin.partition.value)},
-                                     {"reason", reason}});
-    partition.holder_gauge->set(1);
+    partition.holder_gauge = held_series(reason, origin);
 }
 
 // The disk that takes its time, if one does.
@@ -216,11 +210,20 @@ void HandlerRun::on_held(std::size_t shard, const std::string& what, const std::
     const std::string kind = what == "outbox" || what == "calls" || what == "call" || what == "disk"
                                  ? what
                                  : "dead-letter";
-    auto& gauge = held_gauges_[key];
-    gauge = surroundings_.metrics.gauge(
+    held_gauges_[key] = held_series(kind);
+}
+
+std::shared_ptr<Gauge> HandlerRun::held_series(const std::string& reason,
+                                               const TopicPartition& origin) {
+    const bool whole = origin.topic.empty();
+    auto gauge = surroundings_.metrics.gauge(
         "millrace_held", "1 while something is held, with the reason",
-        {{"handler", name()}, {"topic", ""}, {"partition", ""}, {"reason", kind}});
+        {{"handler", name()},
+         {"topic", origin.topic},
+         {"partition", whole ? "" : std::to_string(origin.partition.value)},
+         {"reason", reason}});
     gauge->set(1);
+    return gauge;
 }
 
 boost::json::object HandlerRun::partition_status(const TopicPartition& origin,

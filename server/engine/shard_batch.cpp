@@ -80,13 +80,12 @@ void Shard::finish_batch() {
     committed_.push_back({make_release(), std::exchange(incoming_, {}),
                           state_ ? state_->last_sequence() : 0, batch_started_});
     if (std::exchange(pauses_, 0) > 0) tell_disk("");
-    if (!handled_.empty()) {
-        on_loop([handled = std::exchange(handled_, {})](ShardOwner& owner) {
+    if (!handled_.empty() || !counts.empty()) {
+        on_loop([handled = std::exchange(handled_, {}),
+                 counts = std::move(counts)](ShardOwner& owner) {
             owner.on_handled(handled);
+            owner.on_verdicts(counts);
         });
-    }
-    if (!counts.empty()) {
-        on_loop([counts = std::move(counts)](ShardOwner& owner) { owner.on_verdicts(counts); });
     }
     if (std::exchange(timers_changed_, false)) arm_timers();
     if (inbox_changed) load_inbox();
