@@ -295,7 +295,8 @@ Outcome Notification::expire(const Reminder& reminder, Time now) {
     return ack();
 }
 
-// What the topic refuses for good must not keep the reminder from the webhook: why it did, or empty.
+// What the topic refuses for good must not keep the reminder from the webhook: why it did, or
+// empty.
 std::string Notification::send_to_screens(const Reminder& reminder) {
     const Json changes = Json::object({{"title", reminder.title},
                                        {"due_at", time_or_null(reminder.due)},

@@ -14,15 +14,16 @@ std::string readable_id(const Reminder& reminder) {
 std::string list_timers(const Parameters& parameters, const ReminderTable& reminders, Time from) {
     const auto limit = parameters.integer("limit", 1, kMaxItems).value_or(kDefaultItems);
     Json items = Json::array();
-    reminders.each_waiting(parameters.text("user"), from, limit, [&items](const Reminder& reminder) {
-        items.push_back(Json::object({{"id", readable_id(reminder)},
-                                      {"user_id", reminder.user},
-                                      {"task_id", reminder.task},
-                                      {"title", reminder.title},
-                                      {"due", format_time(from_microseconds(reminder.wanted))},
-                                      {"due_at", time_or_null(reminder.due)},
-                                      {"remind_at", time_or_null(reminder.remind_at)}}));
-    });
+    reminders.each_waiting(
+        parameters.text("user"), from, limit, [&items](const Reminder& reminder) {
+            items.push_back(Json::object({{"id", readable_id(reminder)},
+                                          {"user_id", reminder.user},
+                                          {"task_id", reminder.task},
+                                          {"title", reminder.title},
+                                          {"due", format_time(from_microseconds(reminder.wanted))},
+                                          {"due_at", time_or_null(reminder.due)},
+                                          {"remind_at", time_or_null(reminder.remind_at)}}));
+        });
     return Json::object({{"items", std::move(items)}}).dump();
 }
 

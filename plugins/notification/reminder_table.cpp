@@ -93,7 +93,8 @@ std::vector<Reminder> ReminderTable::overdue(Time time, std::int64_t limit) cons
     return found;
 }
 
-void ReminderTable::each_waiting(std::optional<std::string_view> user, Time from, std::int64_t limit,
+void ReminderTable::each_waiting(std::optional<std::string_view> user, Time from,
+                                 std::int64_t limit,
                                  const std::function<void(const Reminder&)>& take) const {
     context_.query(
         "SELECT " MILLRACE_REMINDER_COLUMNS

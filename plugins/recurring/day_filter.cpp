@@ -56,9 +56,8 @@ bool DayFilter::collect(local_days first, local_days last, Steps& steps,
 
 bool DayFilter::matches(local_days day, const year_month_day& calendar, local_days first,
                         local_days last) const {
-    if (!month_days_.empty() &&
-        !month_days_.has(static_cast<unsigned>(calendar.day()),
-                         (last_of_month(calendar) - day).count() + 1)) {
+    if (!month_days_.empty() && !month_days_.has(static_cast<unsigned>(calendar.day()),
+                                                 (last_of_month(calendar) - day).count() + 1)) {
         return false;
     }
     if (!year_days_.empty() &&

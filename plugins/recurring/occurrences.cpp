@@ -149,9 +149,8 @@ void Occurrences::select_positions() {
 }
 
 LocalTime Occurrences::candidate(std::int64_t position) const {
-    const std::int64_t index = rule_.by_set_position.empty()
-                                   ? position
-                                   : selected_[static_cast<std::size_t>(position)];
+    const std::int64_t index =
+        rule_.by_set_position.empty() ? position : selected_[static_cast<std::size_t>(position)];
     return days_[static_cast<std::size_t>(index / times_.size())] +
            times_.at(index % times_.size());
 }

@@ -57,8 +57,7 @@ Plan plan_next(const Task& task, UtcTime completed, CatchUp catch_up, const Zone
         case ReadingKind::kRule:
             break;
     }
-    if (task.until.value && !reading.rule.until)
-        reading.rule.until = read_until(*task.until.value);
+    if (task.until.value && !reading.rule.until) reading.rule.until = read_until(*task.until.value);
     const Zone zone = choose_zone(task, reading.rule, default_zone, plan);
     const UtcTime base = task.due.value ? to_seconds(*task.due.value) : completed;
     plan.anchor = choose_anchor(task, reading.rule, base, zone);

@@ -100,8 +100,7 @@ Facts read_facts(const Event& event) {
     facts.series = own(event.field("recurrence_series"));
     facts.rule_gone = !facts.rule && event.said("recurrence_rule") == Said::kNothing;
     // Completed events often have an empty due; only an update means it.
-    facts.due_gone =
-        !facts.due && event.type() == "updated" && event.said("due") == Said::kNothing;
+    facts.due_gone = !facts.due && event.type() == "updated" && event.said("due") == Said::kNothing;
     return facts;
 }
 

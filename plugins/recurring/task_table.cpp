@@ -5,7 +5,7 @@ namespace {
 
 constexpr std::int64_t kSavesPerPruning = 1'000;
 
-#define MILLRACE_TASK_COLUMNS                                                                   \
+#define MILLRACE_TASK_COLUMNS                                                                    \
     "user, task, state, time, due, due_time, title, title_time, description, description_time, " \
     "priority, priority_time, tags, tags_time, rule, rule_time, interval, zone, zone_time, "     \
     "until, until_time, anchor, series, next, completed, hold"

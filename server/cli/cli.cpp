@@ -137,8 +137,8 @@ void add_handler_commands_of_people(CLI::App& handlers, Parsed& parsed, int& cod
             code = command(parsed.command);
         };
     };
-    auto* replay = add_handler_command(
-        handlers, "replay", "Process records again: its position goes back", parsed);
+    auto* replay = add_handler_command(handlers, "replay",
+                                       "Process records again: its position goes back", parsed);
     replay
         ->add_option("--from", parsed.command.from,
                      "earliest, an offset (of one partition), or a time (2026-02-10T08:00:00Z)")

@@ -18,7 +18,8 @@ namespace millrace::cli {
 
 namespace {
 
-// For tests of what a crash or a slow disk does; see core/kill_point.hpp, core/sqlite/faulty_disk.hpp.
+// For tests of what a crash or a slow disk does; see core/kill_point.hpp,
+// core/sqlite/faulty_disk.hpp.
 void arm_testing_aids() {
     const char* kill_at = std::getenv("MILLRACE_KILL_AT");
     const char* sync_delay = std::getenv("MILLRACE_SYNC_DELAY");

@@ -36,15 +36,15 @@ Server::Server(const Blueprint& blueprint)
       hub_(runtime_, config_.gateway, metrics_),
       http_(runtime_, config_.server.limits),
       crashes_(config_.server.data_dir),
-      supervisor_({runtime_, *transport_, metrics_, blueprint.reader(), hub_, http_,
-                   [&blueprint](std::string_view topic, std::string_view event) {
-                       return blueprint.check_event(topic, event);
-                   },
-                   config_.server.data_dir, "", config_.gateway.resume_age,
-                   config_.kafka.drain_timeout * 3 / 4,
-                   config_.cluster == ClusterKind::kAcceptUnmovedState, &crashes_,
-                   [this](const std::string& reason) { give_up(reason); }},
-                  config_.kafka.group_prefix, blueprint.handlers()),
+      supervisor_(
+          {runtime_, *transport_, metrics_, blueprint.reader(), hub_, http_,
+           [&blueprint](std::string_view topic, std::string_view event) {
+               return blueprint.check_event(topic, event);
+           },
+           config_.server.data_dir, "", config_.gateway.resume_age,
+           config_.kafka.drain_timeout * 3 / 4, config_.cluster == ClusterKind::kAcceptUnmovedState,
+           &crashes_, [this](const std::string& reason) { give_up(reason); }},
+          config_.kafka.group_prefix, blueprint.handlers()),
       letters_({runtime_, *transport_, blueprint.reader(), config_.server.data_dir, "",
                 config_.dead_letters,
                 [this](const std::string& handler, engine::RedriveRecord record,
@@ -57,10 +57,9 @@ Server::Server(const Blueprint& blueprint)
     engine::install_crash_signals();
     build_info_->set(1);
     count_plugins();
-    gateway_ = std::make_unique<gateway::Gateway>(
-        gateway::GatewayParts{runtime_, config_, *transport_, *this, blueprint.reader(),
-                              blueprint.schemas(), metrics_, hub_, letters_, admin_token_,
-                              kVersion});
+    gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
+        runtime_, config_, *transport_, *this, blueprint.reader(), blueprint.schemas(), metrics_,
+        hub_, letters_, admin_token_, kVersion});
 }
 
 Server::~Server() = default;

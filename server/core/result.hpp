@@ -12,18 +12,18 @@
 namespace millrace {
 
 enum class ErrorCode {
-    kInvalid = 1,     // the input is wrong and stays wrong; do not retry
-    kNotFound,        // what was named does not exist
-    kUnavailable,     // a part outside this process is away; retry later
-    kTimeout,         // no answer in time; the effect is unknown
-    kFull,            // a bound was reached (disk, queue, quota)
-    kIo,              // the disk or the network failed
-    kCorrupt,         // stored data does not read back
-    kDenied,          // not allowed
-    kConflict,        // the state is not what the operation needs (a file in use, a version mismatch)
-    kCancelled,       // shutting down
-    kInternal,        // a bug of ours or of a plugin
-    kTooLarge,        // larger than its target takes; a smaller one may fit
+    kInvalid = 1,  // the input is wrong and stays wrong; do not retry
+    kNotFound,     // what was named does not exist
+    kUnavailable,  // a part outside this process is away; retry later
+    kTimeout,      // no answer in time; the effect is unknown
+    kFull,         // a bound was reached (disk, queue, quota)
+    kIo,           // the disk or the network failed
+    kCorrupt,      // stored data does not read back
+    kDenied,       // not allowed
+    kConflict,     // the state is not what the operation needs (a file in use, a version mismatch)
+    kCancelled,    // shutting down
+    kInternal,     // a bug of ours or of a plugin
+    kTooLarge,     // larger than its target takes; a smaller one may fit
 };
 
 struct Error {

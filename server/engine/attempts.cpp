@@ -24,23 +24,19 @@ std::optional<milliseconds> Attempts::restore(Input& input, Clock& clock) {
     input.failure = Failure{row.error_class, row.message};
     // The wall clock may have been set back: then the budget begins now.
     input.first_attempt =
-        clock.monotonic() - std::max<std::chrono::nanoseconds>(now - row.first_attempt,
-                                                               std::chrono::nanoseconds(0));
+        clock.monotonic() -
+        std::max<std::chrono::nanoseconds>(now - row.first_attempt, std::chrono::nanoseconds(0));
     const auto planned = row.next - row.last_failure;
     return std::chrono::ceil<milliseconds>(
         std::clamp<Timestamp::duration>(row.next - now, Timestamp::duration(0), planned));
 }
 
 void Attempts::keep(Input& input, Timestamp next, Clock& clock) {
-    const auto since = std::chrono::duration_cast<Timestamp::duration>(clock.monotonic() -
-                                                                       input.first_attempt);
-    const AttemptRow row{input.attempt,
-                         clock.now() - since,
-                         input.first_failure,
-                         input.last_failure,
-                         next,
-                         input.failure->error_class,
-                         input.failure->message};
+    const auto since =
+        std::chrono::duration_cast<Timestamp::duration>(clock.monotonic() - input.first_attempt);
+    const AttemptRow row{
+        input.attempt, clock.now() - since,        input.first_failure,   input.last_failure,
+        next,          input.failure->error_class, input.failure->message};
     const std::string name = input_name(input);
     rows_[name] = row;
     changes_[name] = row;

@@ -1,9 +1,9 @@
-// Attempts: what a shard knows of inputs that failed and are tried again, in memory and in its state
-// file, so that attempt number, first failure and next time survive a restart.
+// Attempts: what a shard knows of inputs that failed and are tried again, in memory and in its
+// state file, so that attempt number, first failure and next time survive a restart.
 //
-// Rows are written with the next batch (`save`) and count as written when it is committed (`saved`);
-// a batch that is undone writes them again. Thread rule: the shard's strand. Memory: one row for
-// each input that waits, in an earlier life too until it comes again.
+// Rows are written with the next batch (`save`) and count as written when it is committed
+// (`saved`); a batch that is undone writes them again. Thread rule: the shard's strand. Memory: one
+// row for each input that waits, in an earlier life too until it comes again.
 #pragma once
 
 #include <map>

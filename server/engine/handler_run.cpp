@@ -64,9 +64,9 @@ HandlerRun::HandlerRun(const Surroundings& surroundings, const std::string& grou
     outbox_oldest_gauge_ = metrics.gauge("millrace_outbox_oldest_seconds",
                                          "How long the oldest of them waits", labels);
     timers_gauge_ = metrics.gauge("millrace_timers_pending", "Timers that are set", labels);
-    breaker_gauge_ = metrics.gauge("millrace_breaker_open",
-                                   "Partitions that are held because the handler kept failing",
-                                   labels);
+    breaker_gauge_ =
+        metrics.gauge("millrace_breaker_open",
+                      "Partitions that are held because the handler kept failing", labels);
     rebalances_ =
         metrics.counter("millrace_rebalances_total", "Assignments and revocations", labels);
     set_state(RunState::kStarting, "");

@@ -40,7 +40,7 @@ enum class RunState {
     kStarting = 1,
     kRunning,
     kRestarting,
-    kDown,  // until it is started again by command
+    kDown,         // until it is started again by command
     kQuarantined,  // likewise: it crashed the process, or keeps failing
     kStopping,
     kStopped,
@@ -96,13 +96,13 @@ private:
     struct PartitionState {
         explicit PartitionState(const BreakerSection& breaker_section) : breaker(breaker_section) {}
         Epoch epoch;
-        std::uint64_t turn = 0;  // another one each time reading begins or is checked
+        std::uint64_t turn = 0;           // another one each time reading begins or is checked
         std::optional<Offset> committed;  // by the group, at assignment
         SavedPosition saved;
         FingerprintTrail trail;
         std::optional<LostPosition> lost;  // to be decided on
-        bool accepting = false;  // it was decided on: what else contradicts is accepted too
-        bool resetting = false;  // the shards forget it: what comes of it is dropped
+        bool accepting = false;         // it was decided on: what else contradicts is accepted too
+        bool resetting = false;         // the shards forget it: what comes of it is dropped
         std::function<void()> settled;  // it is read now, or held
         std::shared_ptr<Strand> decoder;
         std::optional<std::size_t> shard;  // its own, when the state is per partition
@@ -258,7 +258,8 @@ private:
     double lag_seconds_of(const TopicPartition& origin, const PartitionState& partition) const;
     void show_holder(const TopicPartition& origin, PartitionState& partition);
     // millrace_held, 1 while it lives. Without a topic: of something that is no partition.
-    std::shared_ptr<Gauge> held_series(const std::string& reason, const TopicPartition& origin = {});
+    std::shared_ptr<Gauge> held_series(const std::string& reason,
+                                       const TopicPartition& origin = {});
     std::optional<std::string> slow_sync() const;
     std::string waits_for(const PartitionState& partition) const;
     boost::json::object partition_status(const TopicPartition& origin,
@@ -300,8 +301,8 @@ private:
     std::map<TopicPartition, PartitionState> partitions_;
     // By shard, of records whose outbox events are not confirmed, also where nothing is assigned.
     std::map<TopicPartition, std::map<std::size_t, Offset>> unsent_;
-    // State per partition: the shards of all that was ever read here. What waits in them to be sent,
-    // and their timers, stay ours when the partition goes to another member.
+    // State per partition: the shards of all that was ever read here. What waits in them to be
+    // sent, and their timers, stay ours when the partition goes to another member.
     std::map<TopicPartition, OwnShard> own_shards_;
     std::unique_ptr<Timer> own_shards_timer_;
     std::uint64_t next_sequence_ = 0;

@@ -96,13 +96,14 @@ void HandlerRun::on_room() {
 
 void HandlerRun::redrive(RedriveRecord record, Callback<Result<void>> done) {
     if (!stateful())
-        return done(fail(ErrorCode::kInvalid,
-                         fmt::format("handler {} keeps no state, so nothing can be sent back to it; "
-                                     "publish the record anew",
-                                     name())));
+        return done(
+            fail(ErrorCode::kInvalid,
+                 fmt::format("handler {} keeps no state, so nothing can be sent back to it; "
+                             "publish the record anew",
+                             name())));
     if (std::ranges::find(section().topics, record.origin.topic) == section().topics.end())
-        return done(fail(ErrorCode::kInvalid, fmt::format("handler {} does not read {}", name(),
-                                                          record.origin.topic)));
+        return done(fail(ErrorCode::kInvalid,
+                         fmt::format("handler {} does not read {}", name(), record.origin.topic)));
     if (state_ != RunState::kRunning)
         return done(fail(ErrorCode::kUnavailable,
                          fmt::format("handler {} is {}, try again", name(), to_string(state_))));

@@ -1,6 +1,6 @@
-// The shards of a handler whose state is per partition. They are opened where there is state, and stay
-// open when the partition goes to another member: what waits in one to be sent, and its timers, are
-// nobody else's.
+// The shards of a handler whose state is per partition. They are opened where there is state, and
+// stay open when the partition goes to another member: what waits in one to be sent, and its
+// timers, are nobody else's.
 #include <fmt/format.h>
 
 #include <algorithm>

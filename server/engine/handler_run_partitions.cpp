@@ -37,19 +37,19 @@ void HandlerRun::on_batch(RecordBatchPtr batch) {
     }
     apply_back_pressure();
     const std::size_t shards = shards_.size();
-    partition->decoder->post([this, batch = std::move(batch), own = partition->shard, shards,
-                              turn = partition->turn] {
-        const auto decoded = decode(surroundings_.reader, traits().raw, batch);
-        std::vector<Part> parts;
-        if (own)
-            parts.push_back(whole(*decoded, *own));
-        else
-            parts = split_by_lane(*decoded, shards, traits().raw);
-        const Handed handed{turn, fingerprint_of(batch->records.back())};
-        surroundings_.runtime.loop().post([this, decoded, handed, parts = std::move(parts)] {
-            dispatch(decoded, parts, handed);
+    partition->decoder->post(
+        [this, batch = std::move(batch), own = partition->shard, shards, turn = partition->turn] {
+            const auto decoded = decode(surroundings_.reader, traits().raw, batch);
+            std::vector<Part> parts;
+            if (own)
+                parts.push_back(whole(*decoded, *own));
+            else
+                parts = split_by_lane(*decoded, shards, traits().raw);
+            const Handed handed{turn, fingerprint_of(batch->records.back())};
+            surroundings_.runtime.loop().post([this, decoded, handed, parts = std::move(parts)] {
+                dispatch(decoded, parts, handed);
+            });
         });
-    });
 }
 
 void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts,
@@ -135,8 +135,8 @@ void HandlerRun::apply_back_pressure() {
     for (const auto& shard : shards_)
         outbox = std::max(outbox, shard ? shard->gauges().outbox.load() : 0);
     // What the disk does not take is not taken in either.
-    const bool refused = std::ranges::any_of(
-        held_, [](const auto& held) { return held.first.second == "disk"; });
+    const bool refused =
+        std::ranges::any_of(held_, [](const auto& held) { return held.first.second == "disk"; });
     const bool full = refused || buffered_records_ >= section().max_buffered ||
                       buffered_bytes_ >= section().max_buffered_bytes ||
                       outbox >= section().max_outbox;
@@ -206,13 +206,13 @@ void HandlerRun::drain_shards(const std::vector<TopicPartition>& partitions,
         revoke_deadline_.reset();
         done();
     };
-    revoke_deadline_ = surroundings_.runtime.loop().after(
-        surroundings_.revoke_timeout, [this, once] {
-            log::warn("engine",
-                      "{}: partitions go before all their work has ended; it is done again elsewhere",
-                      name());
-            once();
-        });
+    revoke_deadline_ = surroundings_.runtime.loop().after(surroundings_.revoke_timeout, [this,
+                                                                                         once] {
+        log::warn("engine",
+                  "{}: partitions go before all their work has ended; it is done again elsewhere",
+                  name());
+        once();
+    });
     auto left = std::make_shared<std::size_t>(1);
     auto one = [left, once] {
         if (--*left == 0) once();
@@ -312,7 +312,9 @@ std::vector<std::pair<TopicPartition, Offset>> HandlerRun::take_published() {
     if (traits().broadcast) return published;
     for (auto& [origin, partition] : partitions_) {
         const Offset offset = partition.progress.published();
-        if (!partition.started || partition.resetting || offset.value < 0 || offset == partition.last_published) continue;
+        if (!partition.started || partition.resetting || offset.value < 0 ||
+            offset == partition.last_published)
+            continue;
         partition.last_published = offset;
         published.emplace_back(origin, offset);
     }

@@ -46,8 +46,8 @@ void HandlerRun::tick() {
     apply_back_pressure();
 }
 
-// A run that has stayed up has got over what failed before; a disk that is asked for nothing any more
-// has too.
+// A run that has stayed up has got over what failed before; a disk that is asked for nothing any
+// more has too.
 void HandlerRun::note_health() {
     if (state_ != RunState::kRunning) return;
     if (surroundings_.runtime.clock().monotonic() - running_since_ > kOutsideRetry.maximum)
@@ -105,9 +105,9 @@ std::optional<std::string> HandlerRun::slow_sync() const {
 std::string HandlerRun::waits_for(const PartitionState& partition) const {
     const HeldInput* holder = partition.progress.holder();
     if (holder == nullptr) return slow_sync().value_or("its turn in the handler");
-    std::string text = fmt::format("{} of key '{}' ({}, attempt {}, since {})", holder->what,
-                                   holder->key, holder->reason, holder->attempt,
-                                   format_time(holder->since));
+    std::string text =
+        fmt::format("{} of key '{}' ({}, attempt {}, since {})", holder->what, holder->key,
+                    holder->reason, holder->attempt, format_time(holder->since));
     if (!holder->error.empty()) text += ": " + holder->error;
     return text;
 }
@@ -247,12 +247,9 @@ boost::json::object HandlerRun::partition_status(const TopicPartition& origin,
     row["breaker"] = partition.breaker.is_open() ? "open" : "closed";
     row["waits_for"] = nullptr;
     if (const HeldInput* holder = partition.progress.holder()) {
-        row["waits_for"] = {{"what", holder->what},
-                            {"key", holder->key},
-                            {"reason", holder->reason},
-                            {"attempt", holder->attempt},
-                            {"error", holder->error},
-                            {"since", format_time(holder->since)}};
+        row["waits_for"] = {{"what", holder->what},     {"key", holder->key},
+                            {"reason", holder->reason}, {"attempt", holder->attempt},
+                            {"error", holder->error},   {"since", format_time(holder->since)}};
     }
     return row;
 }
@@ -274,16 +271,16 @@ boost::json::array HandlerRun::stuck_status() const {
 }
 
 boost::json::object HandlerRun::status() const {
-    boost::json::object status{{"handler", name()},
-                               {"plugin", traits().plugin},
-                               {"version", traits().version},
-                               {"state", to_string(state_)},
-                               {"reason", reason_.empty() && consumer_ ? consumer_->waits_for()
-                                                                       : reason_},
-                               {"subscription", traits().broadcast ? "broadcast" : "group"},
-                               {"threads", threads_},
-                               {"queue_records", buffered_records_},
-                               {"queue_bytes", buffered_bytes_}};
+    boost::json::object status{
+        {"handler", name()},
+        {"plugin", traits().plugin},
+        {"version", traits().version},
+        {"state", to_string(state_)},
+        {"reason", reason_.empty() && consumer_ ? consumer_->waits_for() : reason_},
+        {"subscription", traits().broadcast ? "broadcast" : "group"},
+        {"threads", threads_},
+        {"queue_records", buffered_records_},
+        {"queue_bytes", buffered_bytes_}};
     status["topics"] = boost::json::array(section().topics.begin(), section().topics.end());
     std::int64_t outbox = 0;
     std::int64_t timers = 0;

@@ -1,5 +1,5 @@
-// Input: one thing a shard's handler is called for (a record of the log or of the inbox, a timer, the
-// response to a call) with what has become of it so far.
+// Input: one thing a shard's handler is called for (a record of the log or of the inbox, a timer,
+// the response to a call) with what has become of it so far.
 //
 // Thread rule: the shard's strand. Ownership: its lane, then the batch in which it is resolved.
 #pragma once

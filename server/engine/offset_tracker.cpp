@@ -79,8 +79,8 @@ bool OffsetTracker::is_covered(Offset offset) const {
     return std::prev(above)->second >= offset;
 }
 
-// Joins the intervals on both sides, as far as nothing open lies between. The entry's neighbours say
-// so: an open one bounds the interval, a resolved one is part of it.
+// Joins the intervals on both sides, as far as nothing open lies between. The entry's neighbours
+// say so: an open one bounds the interval, a resolved one is part of it.
 void OffsetTracker::insert_interval(std::deque<Entry>::iterator entry) {
     Offset first = entry->offset;
     Offset last = entry->offset;

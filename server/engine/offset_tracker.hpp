@@ -4,8 +4,8 @@
 // The watermark is the first unresolved of the offsets the shard *received*: other shards get the
 // rest, so gaps are fine. What is resolved above it is kept as intervals over received offsets, so
 // that a redelivered record that was applied is recognised exactly. Intervals and watermark are
-// what the state file holds; `take_changes` says what to write since the last time. Memory is that of
-// the open offsets and the intervals: what was resolved in between is let go now and then.
+// what the state file holds; `take_changes` says what to write since the last time. Memory is that
+// of the open offsets and the intervals: what was resolved in between is let go now and then.
 //
 // Thread rule: the shard's strand. Invariants are asserted: offsets arrive in ascending order, each
 // is resolved once.

@@ -197,11 +197,7 @@ Result<void> Services::set_timer(std::string_view id, std::string_view key, Time
                                  std::string_view payload) {
     auto permitted = permit("set_timer", true);
     if (!permitted) return permitted.error();
-    TimerRow timer{std::string(id),
-                   std::string(key),
-                   due,
-                   std::string(payload),
-                   0,
+    TimerRow timer{std::string(id),           std::string(key), due, std::string(payload), 0,
                    source_of(*context_.input)};
     auto set = state_->set_timer(timer);
     if (!set) return note(set.error());

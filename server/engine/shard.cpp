@@ -158,7 +158,8 @@ void Shard::fail_shard(const Error& error) {
     refuse_incoming(error);
     const bool advice = is_storage_fault(error) && error.code != ErrorCode::kConflict;
     const Error told = advice ? with_remedy(error, setup_.path) : error;
-    on_loop([index = setup_.index, told](ShardOwner& owner) { owner.on_shard_failed(index, told); });
+    on_loop(
+        [index = setup_.index, told](ShardOwner& owner) { owner.on_shard_failed(index, told); });
 }
 
 void Shard::close(std::function<void()> done) {

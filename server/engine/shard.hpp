@@ -138,13 +138,14 @@ public:
     void forget(std::vector<TopicPartition> origins, std::function<void()> done);
     // Calls back when that is durable; not if it fails, which ends the shard.
     void reset(TopicPartition origin, ResetScope scope, std::function<void()> done);
-    // Calls back when nothing of these partitions (all, if there are none) runs, is ready, is pending or
-    // has its dead letter on the way, and what was decided is durable and sent. What waits for its next
-    // attempt is not waited for.
+    // Calls back when nothing of these partitions (all, if there are none) runs, is ready, is
+    // pending or has its dead letter on the way, and what was decided is durable and sent. What
+    // waits for its next attempt is not waited for.
     void drain(std::vector<TopicPartition> origins, std::function<void()> done);
     // A record that failed here comes back: answered once it is durable in the inbox.
     void redrive(RedriveRecord record, std::function<void(Result<void>)> done);
-    // The breaker of the partition: hold its records; let one through and tell how it went; let all go.
+    // The breaker of the partition: hold its records; let one through and tell how it went; let all
+    // go.
     void block(TopicPartition origin);
     void probe(TopicPartition origin);
     void unblock(TopicPartition origin);

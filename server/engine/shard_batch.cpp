@@ -34,9 +34,9 @@ void Shard::schedule() {
 }
 
 bool Shard::has_work() const {
-    return (lanes_.any_ready() && !is_full()) || !touched_.empty() ||
-           attempts_.changed() || !incoming_.empty() || !handled_.empty() ||
-           (events_ && events_->has_confirmed()) || (calls_ && calls_->has_tries());
+    return (lanes_.any_ready() && !is_full()) || !touched_.empty() || attempts_.changed() ||
+           !incoming_.empty() || !handled_.empty() || (events_ && events_->has_confirmed()) ||
+           (calls_ && calls_->has_tries());
 }
 
 void Shard::run_batch() {
@@ -81,11 +81,11 @@ void Shard::finish_batch() {
                           state_ ? state_->last_sequence() : 0, batch_started_});
     if (std::exchange(pauses_, 0) > 0) tell_disk("");
     if (!handled_.empty() || !counts.empty()) {
-        on_loop([handled = std::exchange(handled_, {}),
-                 counts = std::move(counts)](ShardOwner& owner) {
-            owner.on_handled(handled);
-            owner.on_verdicts(counts);
-        });
+        on_loop(
+            [handled = std::exchange(handled_, {}), counts = std::move(counts)](ShardOwner& owner) {
+                owner.on_handled(handled);
+                owner.on_verdicts(counts);
+            });
     }
     if (std::exchange(timers_changed_, false)) arm_timers();
     if (inbox_changed) load_inbox();

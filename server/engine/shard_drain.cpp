@@ -89,9 +89,8 @@ void Shard::forget_now(const std::vector<TopicPartition>& origins) {
     ShardRelease room;
     room.records = std::exchange(dropped_records_, 0);
     room.bytes = std::exchange(dropped_bytes_, 0);
-    on_loop([index = setup_.index, room](ShardOwner& owner) {
-        owner.on_shard_released(index, room);
-    });
+    on_loop(
+        [index = setup_.index, room](ShardOwner& owner) { owner.on_shard_released(index, room); });
 }
 
 }  // namespace millrace::engine

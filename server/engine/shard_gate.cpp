@@ -47,8 +47,7 @@ void Shard::unblock(TopicPartition origin) {
     setup_.strand->post([self = shared_from_this(), origin = std::move(origin)] {
         const auto gate = self->gates_.find(origin);
         if (gate == self->gates_.end()) return;
-        const auto stood_still =
-            self->setup_.runtime.clock().monotonic() - gate->second.since;
+        const auto stood_still = self->setup_.runtime.clock().monotonic() - gate->second.since;
         self->gates_.erase(gate);
         std::vector<Input*> held;
         for (const auto& [offset, input] : self->held_at_[origin]) held.push_back(input);

@@ -7,13 +7,13 @@
 namespace millrace::engine {
 
 void Shard::redrive(RedriveRecord record, std::function<void(Result<void>)> done) {
-    setup_.strand->post([self = shared_from_this(), record = std::move(record),
-                         done = std::move(done)]() mutable {
-        self->incoming_.push_back({std::move(record), std::move(done)});
-        if (self->closed_ || self->failed_)
-            return self->refuse_incoming(fail(ErrorCode::kUnavailable, "the shard is closed"));
-        self->schedule();
-    });
+    setup_.strand->post(
+        [self = shared_from_this(), record = std::move(record), done = std::move(done)]() mutable {
+            self->incoming_.push_back({std::move(record), std::move(done)});
+            if (self->closed_ || self->failed_)
+                return self->refuse_incoming(fail(ErrorCode::kUnavailable, "the shard is closed"));
+            self->schedule();
+        });
 }
 
 void Shard::refuse_incoming(const Error& error) {

@@ -112,17 +112,17 @@ DedupeRing* Shard::ring_of(const std::string& topic) {
 }
 
 void Shard::reset(TopicPartition origin, ResetScope scope, std::function<void()> done) {
-    setup_.strand->post([self = shared_from_this(), origin = std::move(origin), scope,
-                         done = std::move(done)] {
-        if (self->closed_ || self->failed_) return;
-        auto forgotten = self->reset_now(origin, scope);
-        if (!forgotten) return self->fail_shard(forgotten.error());
-        Committed committed;
-        committed.started = self->setup_.runtime.clock().monotonic();
-        committed.durable = [&loop = self->setup_.runtime.loop(), done] { loop.post(done); };
-        self->committed_.push_back(std::move(committed));
-        self->start_sync();
-    });
+    setup_.strand->post(
+        [self = shared_from_this(), origin = std::move(origin), scope, done = std::move(done)] {
+            if (self->closed_ || self->failed_) return;
+            auto forgotten = self->reset_now(origin, scope);
+            if (!forgotten) return self->fail_shard(forgotten.error());
+            Committed committed;
+            committed.started = self->setup_.runtime.clock().monotonic();
+            committed.durable = [&loop = self->setup_.runtime.loop(), done] { loop.post(done); };
+            self->committed_.push_back(std::move(committed));
+            self->start_sync();
+        });
 }
 
 Result<void> Shard::reset_now(const TopicPartition& origin, ResetScope scope) {

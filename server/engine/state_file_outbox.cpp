@@ -196,7 +196,8 @@ Result<StateFile::Outbox> StateFile::outbox() {
 }
 
 Result<void> StateFile::set_timer(const TimerRow& timer) {
-    auto insert = statement("INSERT OR REPLACE INTO _timers VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    auto insert =
+        statement("INSERT OR REPLACE INTO _timers VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
     if (!insert) return insert.error();
     auto& row = **insert;
     row.bind(1, timer.id);

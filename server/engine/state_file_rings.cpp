@@ -94,8 +94,9 @@ Result<void> StateFile::rewrite_ring(const std::string& topic, std::int64_t stor
 }
 
 Result<void> StateFile::clear_ring(const std::string& topic) {
-    for (const char* sql : {"DELETE FROM _ring WHERE ring IN (SELECT id FROM _rings WHERE topic = ?1)",
-                            "UPDATE _rings SET next = 0 WHERE topic = ?1"}) {
+    for (const char* sql :
+         {"DELETE FROM _ring WHERE ring IN (SELECT id FROM _rings WHERE topic = ?1)",
+          "UPDATE _rings SET next = 0 WHERE topic = ?1"}) {
         auto change = statement(sql);
         if (!change) return change.error();
         (*change)->bind(1, topic);

@@ -37,7 +37,8 @@ inline constexpr const char* kStateSteps[kStateVersion] = {
     " firing INTEGER NOT NULL, topic TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX _timers_due ON _timers(due);",
     // 2
-    "CREATE TABLE _attempts(input TEXT PRIMARY KEY, attempt INTEGER NOT NULL, first_attempt INTEGER "
+    "CREATE TABLE _attempts(input TEXT PRIMARY KEY, attempt INTEGER NOT NULL, first_attempt "
+    "INTEGER "
     "NOT NULL,"
     " first_failure INTEGER NOT NULL, last_failure INTEGER NOT NULL, next INTEGER NOT NULL, class "
     "TEXT NOT NULL,"

@@ -41,9 +41,11 @@ struct Surroundings {
     std::string vfs;       // SQLite VFS; empty: the operating system's
     milliseconds broadcast_lookback{
         0};  // how far back broadcast handlers begin: gateway.resume.age
-    // When partitions are taken away: how long their work may take to end. Below what the transport waits.
+    // When partitions are taken away: how long their work may take to end. Below what the transport
+    // waits.
     milliseconds revoke_timeout{15'000};
-    bool accept_unmoved_state = false;  // `cluster`: partitions come from servers whose state does not
+    bool accept_unmoved_state =
+        false;  // `cluster`: partitions come from servers whose state does not
     CrashJournal* crashes = nullptr;  // none: crashes leave no trace
     // All threads of a handler are in calls that do not return: the process must end. Once.
     std::function<void(const std::string& reason)> give_up = nullptr;
@@ -70,25 +72,27 @@ public:
 
     // The answer of GET /v1/handlers, JSON: {"handlers": [{"handler", "plugin", "version", "state"
     // (starting, running, restarting, down, quarantined, stopping, stopped), "reason",
-    // "subscription", "topics", "threads", "shards", "inbox", "queue_records", "queue_bytes", "outbox", "timers",
-    // "totals": {"acked", "skipped", "duplicates", "retries", "dead_lettered"}, "errors": [{"time",
-    // "class", "message", "topic", "partition", "offset"}, newest first], "questions", "held":
-    // [text], "stuck": [{"shard", "call", "topic", "partition", "offset", "since"}: calls over their
-    // time], "partitions": [{"topic", "partition", "position", "committed", "end", "lag_records",
-    // "lag_seconds", "held", "bound" (the limit at which reading stopped), "breaker" (open, closed),
-    // "waits_for" (null or {"what", "key", "reason" (retry, pending, dead-letter, breaker), "attempt",
-    // "error", "since"})}]}]}. Rates are for the reader to take from the totals of two answers.
+    // "subscription", "topics", "threads", "shards", "inbox", "queue_records", "queue_bytes",
+    // "outbox", "timers", "totals": {"acked", "skipped", "duplicates", "retries", "dead_lettered"},
+    // "errors": [{"time", "class", "message", "topic", "partition", "offset"}, newest first],
+    // "questions", "held": [text], "stuck": [{"shard", "call", "topic", "partition", "offset",
+    // "since"}: calls over their time], "partitions": [{"topic", "partition", "position",
+    // "committed", "end", "lag_records", "lag_seconds", "held", "bound" (the limit at which reading
+    // stopped), "breaker" (open, closed), "waits_for" (null or {"what", "key", "reason" (retry,
+    // pending, dead-letter, breaker), "attempt", "error", "since"})}]}]}. Rates are for the reader
+    // to take from the totals of two answers.
     std::string status() const;
     // kNotFound: no such handler or question. The answer is the merged JSON with "shards".
     void query(const std::string& handler, const std::string& question,
                std::vector<std::pair<std::string, std::string>> parameters,
                Callback<Result<std::string>> done);
-    // A dead letter goes back to the shard of the handler that it failed in; answered once it is durable
-    // there. kNotFound: no such handler; kUnavailable: the shard is not here now; kInvalid: the handler
-    // keeps no state or does not read the topic.
+    // A dead letter goes back to the shard of the handler that it failed in; answered once it is
+    // durable there. kNotFound: no such handler; kUnavailable: the shard is not here now; kInvalid:
+    // the handler keeps no state or does not read the topic.
     void redrive(const std::string& handler, RedriveRecord record, Callback<Result<void>> done);
-    // Each answers once, with the handler's name, state and the partitions concerned as in `status`.
-    // kNotFound: no such handler or partition; kInvalid, kConflict: not so; kUnavailable: not now.
+    // Each answers once, with the handler's name, state and the partitions concerned as in
+    // `status`. kNotFound: no such handler or partition; kInvalid, kConflict: not so; kUnavailable:
+    // not now.
     void replay(const std::string& handler, const ReplayRequest& request,
                 Callback<Result<std::string>> done);
     void resume(const std::string& handler, const ResumeRequest& request,

@@ -23,8 +23,8 @@ std::vector<JsonPath> paths_of(const ConfigNode& node, std::string_view key) {
 }
 
 ConfigNode checked_envelope(const ConfigNode& root) {
-    require_keys(root,
-                 {"version", "limits", "cloudevents", "envelope", "identity", "changes", "places", "kinds"});
+    require_keys(root, {"version", "limits", "cloudevents", "envelope", "identity", "changes",
+                        "places", "kinds"});
     require_member(root, "version").as_integer(1, 1);
     require_keys(require_member(root, "limits"), {"id_bytes"});
     const ConfigNode envelope = require_member(root, "envelope");
@@ -49,9 +49,9 @@ bool fits(std::string_view pattern, std::string_view segment) {
     for (const char expected : pattern) {
         const std::size_t digits =
             std::min(segment.find_first_not_of("0123456789"), segment.size());
-        const bool good = expected == '#' ? digits > 0
-                                          : to_lower(segment.substr(0, 1)) ==
-                                                std::string_view(&expected, 1);
+        const bool good = expected == '#'
+                              ? digits > 0
+                              : to_lower(segment.substr(0, 1)) == std::string_view(&expected, 1);
         if (!good) return false;
         segment.remove_prefix(expected == '#' ? digits : 1);
     }

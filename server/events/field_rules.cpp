@@ -64,9 +64,8 @@ std::string large_number(const json::value& value) {
         return whole ? fmt::format("{:.0f}", *number) : std::string{};
     }
     const json::string* text = value.if_string();
-    const bool digits = text != nullptr && std::ranges::all_of(*text, [](char c) {
-        return c >= '0' && c <= '9';
-    });
+    const bool digits =
+        text != nullptr && std::ranges::all_of(*text, [](char c) { return c >= '0' && c <= '9'; });
     return digits ? std::string(*text) : std::string{};
 }
 
@@ -105,8 +104,8 @@ void FieldRule::compile_options(const ConfigNode& node) {
     switch (form_) {
         case Form::kText:
         case Form::kWord:
-            require_keys(node, {"is", "names", "in", "paths", "when", "nothing", "ignored",
-                                "last_resort"});
+            require_keys(
+                node, {"is", "names", "in", "paths", "when", "nothing", "ignored", "last_resort"});
             break;
         case Form::kInteger:
             require_keys(node, {"is", "names", "in", "paths", "when", "minimum"});
@@ -194,9 +193,9 @@ FieldRules compile_fields(const ConfigNode& node, const PlaceGroups& places, Fie
         if (rule.form_ == FieldRule::Form::kJoined) rule.compile_parts(member, fields);
         if (rule.switch_name_.empty()) continue;
         const auto flag = fields.find(rule.switch_name_);
-        const bool good =
-            flag != fields.end() && flag->second.form_ == FieldRule::Form::kFlag;
-        if (!good) require_member(member, "when").error("no field of this kind is a flag of this name");
+        const bool good = flag != fields.end() && flag->second.form_ == FieldRule::Form::kFlag;
+        if (!good)
+            require_member(member, "when").error("no field of this kind is a flag of this name");
     }
     for (auto& [name, rule] : fields) rule.compile_switch(fields);
     for (auto& [name, rule] : fields) rule.link_parts(fields);

@@ -18,7 +18,6 @@ std::string plain_word(std::string_view text) {
 
 }  // namespace
 
-
 Kind Kind::compile(const ConfigNode& node, const PlaceGroups& places, const Kind& inherited) {
     require_keys(node, {"schemas", "type_aliases", "vague_types", "without_type", "fields"});
     Kind kind = inherited;

@@ -152,8 +152,7 @@ int host_field_said(millrace_host* host, const millrace_event* event, millrace_s
     return serve(host, [&](engine::ShardServices&) {
         const engine::MessageInput* input = input_of(host, event);
         if (input == nullptr)
-            return refuse(host, MILLRACE_DENIED,
-                          "field_said: this is not the event being handled");
+            return refuse(host, MILLRACE_DENIED, "field_said: this is not the event being handled");
         *said = to_said(field_state(input->event, to_view(name)));
         return static_cast<int>(MILLRACE_OK);
     });

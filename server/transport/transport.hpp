@@ -1,8 +1,10 @@
-// Transport: the log that records come from and go to. Kafka, or the embedded log; one conformance suite for all.
+// Transport: the log that records come from and go to. Kafka, or the embedded log; one conformance
+// suite for all.
 //
-// Thread rule: every method is called on the loop thread, every callback arrives on the loop thread, never from inside the
-// call that asked for it. Nothing blocks. Ownership: the Transport outlives its Consumers; a Consumer outlives nothing: after
-// `close` called back it may be destroyed. Errors: kUnavailable (retry later), kNotFound (topic), kFull (no space), kTooLarge
+// Thread rule: every method is called on the loop thread, every callback arrives on the loop
+// thread, never from inside the call that asked for it. Nothing blocks. Ownership: the Transport
+// outlives its Consumers; a Consumer outlives nothing: after `close` called back it may be
+// destroyed. Errors: kUnavailable (retry later), kNotFound (topic), kFull (no space), kTooLarge
 // (the topic's limit of a record), kInvalid (the record can never be written: unknown partition).
 #pragma once
 
@@ -121,14 +123,16 @@ public:
     virtual void publish(std::vector<OutgoingRecord> records, Origin origin,
                          Callback<std::vector<Result<RecordPosition>>> done) = 0;
 
-    // Which log this is: an id that it was given when it was made, so that another one at the same address is noticed. Empty:
-    // it has none.
+    // Which log this is: an id that it was given when it was made, so that another one at the same
+    // address is noticed. Empty: it has none.
     virtual void cluster_id(Callback<Result<std::string>> done) = 0;
     virtual void topics(Callback<Result<std::vector<TopicInfo>>> done) = 0;
     virtual void watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) = 0;
     // The first record at or after `time`; none: the end.
-    virtual void offset_at(const TopicPartition& origin, Timestamp time, Callback<Result<Offset>> done) = 0;
-    // Up to `limit` records from `offset` on, from the log's beginning when `offset` lies below it; an empty batch at the end.
+    virtual void offset_at(const TopicPartition& origin, Timestamp time,
+                           Callback<Result<Offset>> done) = 0;
+    // Up to `limit` records from `offset` on, from the log's beginning when `offset` lies below it;
+    // an empty batch at the end.
     virtual void read(const TopicPartition& origin, Offset offset, std::size_t limit,
                       Callback<Result<RecordBatchPtr>> done) = 0;
 

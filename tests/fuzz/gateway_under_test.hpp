@@ -66,9 +66,9 @@ public:
                    [this](const std::string&, engine::RedriveRecord, Callback<Result<void>> done) {
                        runtime.loop().post([done] { done({}); });
                    }}),
-          state(std::make_shared<gateway::ServerState>(gateway::GatewayParts{
-              runtime, config, transport, handlers, reader, schemas, metrics, hub, letters, kToken,
-              "1"})) {
+          state(std::make_shared<gateway::ServerState>(
+              gateway::GatewayParts{runtime, config, transport, handlers, reader, schemas, metrics,
+                                    hub, letters, kToken, "1"})) {
         hub.opened({"task-updates", {0}}, Offset{0});
         for (std::int64_t offset = 0; offset < 3; ++offset) push(offset);
     }

@@ -58,7 +58,8 @@ void check_walk(const Task& task) {
     for (int i = 0; i < kWalked; ++i) {
         const auto occurrence = walk.next();
         if (!occurrence) return;
-        check(!before || *before <= occurrence->at.utc, "occurrences are in order", *task.rule.value);
+        check(!before || *before <= occurrence->at.utc, "occurrences are in order",
+              *task.rule.value);
         before = occurrence->at.utc;
     }
 }

@@ -1,5 +1,5 @@
-// ledger: what the kill tests count by. A row and an event for each record it takes, in the order it
-// takes them; a timer for some, a retry for others, a dead letter for the rest.
+// ledger: what the kill tests count by. A row and an event for each record it takes, in the order
+// it takes them; a timer for some, a retry for others, a dead letter for the rest.
 //
 // An event's title is its fate:
 //     ok      a row, and an event to the topic `effects`
@@ -19,12 +19,13 @@ namespace {
 class Ledger final : public millrace::Handler {
 public:
     static millrace::Description describe() {
-        return {.name = "ledger",
-                .version = "1.0.0",
-                .description = "Keeps account of what it was given, for tests.",
-                .state_version = 1,
-                .options = {millrace::Option::text("effects", "the topic of its events")
-                                .or_else("effects")}};
+        return {
+            .name = "ledger",
+            .version = "1.0.0",
+            .description = "Keeps account of what it was given, for tests.",
+            .state_version = 1,
+            .options = {
+                millrace::Option::text("effects", "the topic of its events").or_else("effects")}};
     }
 
     static void migrate(millrace::Context& context, std::uint32_t /*from_version*/) {
@@ -70,9 +71,9 @@ public:
 
 private:
     void tell(std::string_view kind, const std::string& user, const std::string& task) {
-        context().publish(effects_, user,
-                          millrace::Json::object({{"kind", kind}, {"user_id", user}, {"of", task}})
-                              .dump());
+        context().publish(
+            effects_, user,
+            millrace::Json::object({{"kind", kind}, {"user_id", user}, {"of", task}}).dump());
     }
 
     std::string effects_;

@@ -27,9 +27,13 @@ struct Row {
 
 Result<void> write(ShardServices& services, const Row& row) {
     const sqlite::Value values[] = {
-        row.what, row.id, row.version, row.user,
+        row.what,
+        row.id,
+        row.version,
+        row.user,
         row.origin == nullptr ? std::string_view() : std::string_view(row.origin->topic),
-        std::int64_t{row.origin == nullptr ? -1 : row.origin->partition.value}, row.offset.value};
+        std::int64_t{row.origin == nullptr ? -1 : row.origin->partition.value},
+        row.offset.value};
     auto done = services.exec(
         "INSERT INTO log(what, id, version, user, topic, partition, offset) VALUES(?1, ?2, ?3, ?4, "
         "?5, ?6, ?7)",
@@ -39,7 +43,8 @@ Result<void> write(ShardServices& services, const Row& row) {
 }
 
 std::string word_for(const Outcome& outcome) {
-    static constexpr const char* kWords[] = {"", "ack", "ignore", "retry", "dead letter", "pending"};
+    static constexpr const char* kWords[] = {"",      "ack",         "ignore",
+                                             "retry", "dead letter", "pending"};
     const std::string word = kWords[static_cast<int>(outcome.kind)];
     return outcome.reason.empty() ? word : word + " (" + outcome.reason + ")";
 }
@@ -236,12 +241,13 @@ Outcome Instance::hang(const MessageInput& input, const Script& script) {
         return effect(input);
     }
     (void)effect(input);
-    auto slow = services_.exec("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c "
-                               "LIMIT 4) SELECT x FROM c",
-                               {}, [&](const sqlite::Statement&) {
-                                   setup_.scheduler.sleep(long_enough / 2);
-                                   return true;
-                               });
+    auto slow = services_.exec(
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c "
+        "LIMIT 4) SELECT x FROM c",
+        {}, [&](const sqlite::Statement&) {
+            setup_.scheduler.sleep(long_enough / 2);
+            return true;
+        });
     return slow ? Outcome{} : retry(slow.error().message);
 }
 
@@ -276,8 +282,7 @@ Outcome Instance::set_timer(const MessageInput& input, const Script& script) {
     const std::string user(user_of(input));
     const std::string id = script.act == Act::kTimer ? "of " + user : "own " + serial;
     const std::string payload = script.to_text() + "|" + serial;
-    auto set =
-        services_.set_timer(id, user, services_.now() + milliseconds(script.delay), payload);
+    auto set = services_.set_timer(id, user, services_.now() + milliseconds(script.delay), payload);
     if (set) set = write(services_, {"set", id, serial, user, &input.origin, {}});
     if (!set) return retry(set.error().message);
     return effect(input);
@@ -312,7 +317,8 @@ Outcome Instance::call(const MessageInput& input, const Script& script) {
     const std::string user(user_of(input));
     for (int i = 0; i < script.count; ++i) {
         const std::string id = fmt::format("{}.{}", serial_of(input), i);
-        auto done = services_.call({id, user, "POST", "http://simulated/", {}, "", script.to_text()});
+        auto done =
+            services_.call({id, user, "POST", "http://simulated/", {}, "", script.to_text()});
         if (done) done = write(services_, {"asked", id, "", user, &input.origin, {}});
         if (!done) return retry(done.error().message);
     }
@@ -323,8 +329,9 @@ Outcome Instance::on_response(const engine::ResponseInput& input) {
     const CallScope scope(*this);
     const Script script = Script::from_text(input.payload);
     if (script.act == Act::kCallDie) return {OutcomeKind::kDeadLetter, "dies", {}};
-    auto done = write(services_, {"answered", input.call_id, std::to_string(input.status), input.key,
-                                  nullptr, {}});
+    auto done =
+        write(services_,
+              {"answered", input.call_id, std::to_string(input.status), input.key, nullptr, {}});
     return done ? Outcome{} : retry(done.error().message);
 }
 

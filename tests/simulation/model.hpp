@@ -1,8 +1,8 @@
 // Model: the handler of the simulation. What it does with an event is written in the event
 // (script.hpp); what it did stands in its one table, `log`, and is told to a witness.
 //
-// Thread rule: as of any handler. Ownership: a factory belongs to one life of a process; witness and
-// scheduler outlive it.
+// Thread rule: as of any handler. Ownership: a factory belongs to one life of a process; witness
+// and scheduler outlive it.
 #pragma once
 
 #include <memory>

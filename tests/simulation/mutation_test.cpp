@@ -1,6 +1,6 @@
 // A mutation of the engine is linked into this program: the oracle must catch it. Its recorded seed
-// is tried first; when that one no longer fails (the code has changed), the first 2,000 are searched.
-// In the full tier they always are.
+// is tried first; when that one no longer fails (the code has changed), the first 2,000 are
+// searched. In the full tier they always are.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -148,8 +148,7 @@ void Oracle::read_event(const Stored& event) {
     const std::string title(object.at("task_data").at("title").as_string());
     const auto space = title.find(' ');
     sent_[title.substr(0, space)]
-        .events[{std::string(object.at("task_id").as_string()),
-                 std::atoi(title.c_str() + space)}]
+        .events[{std::string(object.at("task_id").as_string()), std::atoi(title.c_str() + space)}]
         .insert(std::string(object.at("event_id").as_string()));
 }
 
@@ -169,19 +168,20 @@ void Oracle::on_commit(const std::string& process, const std::string& group,
     if (plan == nullptr) return on_fault("a commit of an unknown group " + group);
     read_topics();
     if (position > cluster_->logs().at(origin).end) {
-        return on_fault(fmt::format("{}: {} commits {} offset {}, the log ends at {}", process, group,
-                                    to_string(origin), position.value,
+        return on_fault(fmt::format("{}: {} commits {} offset {}, the log ends at {}", process,
+                                    group, to_string(origin), position.value,
                                     cluster_->logs().at(origin).end.value));
     }
     Offset& checked = checked_[{group, origin}];
     const auto& records = produced_[origin];
     const Sent& sent = sent_[plan->section.name];
     const Acked& acked = acked_[plan->section.name];
-    for (auto at = records.lower_bound(checked); at != records.end() && at->first < position; ++at) {
+    for (auto at = records.lower_bound(checked); at != records.end() && at->first < position;
+         ++at) {
         const Produced& record = at->second;
         if (!is_resolved(record, *plan)) {
-            on_fault(fmt::format("{}: {} commits {} offset {}, above the unresolved {}", process, group,
-                                 to_string(origin), position.value, describe(record)));
+            on_fault(fmt::format("{}: {} commits {} offset {}, above the unresolved {}", process,
+                                 group, to_string(origin), position.value, describe(record)));
         }
         if (plan->state == engine::StateKind::kNone || record.script.act != Act::kPublish ||
             by_serial_.at(record.serial).size() > 1 ||
@@ -233,8 +233,14 @@ void Oracle::read_log_file(const std::string& file, const std::string& process,
     }
     if (code == SQLITE_ERROR && query == nullptr) code = SQLITE_DONE;  // before `migrate`
     while (query != nullptr && (code = sqlite3_step(query)) == SQLITE_ROW) {
-        rows.push_back({process, handler, shard, sqlite3_column_int64(query, 0), column(query, 1),
-                        column(query, 2), column(query, 3), column(query, 4),
+        rows.push_back({process,
+                        handler,
+                        shard,
+                        sqlite3_column_int64(query, 0),
+                        column(query, 1),
+                        column(query, 2),
+                        column(query, 3),
+                        column(query, 4),
                         {column(query, 5), {sqlite3_column_int(query, 6)}},
                         {sqlite3_column_int64(query, 7)}});
     }
@@ -264,8 +270,9 @@ void Oracle::check_durable() {
                     sent_[handler].records.contains({origin, offset}) ||
                     durable[handler].contains(record.serial))
                     continue;
-                on_fault(fmt::format("after a power loss now, {} would be lost: {} has committed {}",
-                                     describe(record), handler, committed->value));
+                on_fault(
+                    fmt::format("after a power loss now, {} would be lost: {} has committed {}",
+                                describe(record), handler, committed->value));
             }
         }
     }

@@ -109,7 +109,8 @@ private:
     Fate fate_of(const Produced& record, const HandlerPlan& plan) const;
     bool is_resolved(const Produced& record, const HandlerPlan& plan);
     std::vector<LogRow> read_logs(CrashKind kind);
-    void read_log_file(const std::string& copy, const std::string& process, std::vector<LogRow>& rows);
+    void read_log_file(const std::string& copy, const std::string& process,
+                       std::vector<LogRow>& rows);
 
     // The end (oracle_end.cpp).
     using Rows = std::vector<LogRow>;

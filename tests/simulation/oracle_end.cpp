@@ -98,13 +98,14 @@ void Oracle::check_repeats(const HandlerPlan& plan, const std::string& serial,
                 ++tally_.repeats;
                 continue;
             }
-            on_fault(fmt::format(
-                "{}: event {} took effect twice: {} shard {} row {} ({} offset {}) and {} shard {} row "
-                "{} ({} offset {})",
-                plan.section.name, serial, effects[i]->process, effects[i]->shard, effects[i]->n,
-                to_string(effects[i]->origin), effects[i]->offset.value, effects[j]->process,
-                effects[j]->shard, effects[j]->n, to_string(effects[j]->origin),
-                effects[j]->offset.value));
+            on_fault(
+                fmt::format("{}: event {} took effect twice: {} shard {} row {} ({} offset {}) and "
+                            "{} shard {} row "
+                            "{} ({} offset {})",
+                            plan.section.name, serial, effects[i]->process, effects[i]->shard,
+                            effects[i]->n, to_string(effects[i]->origin), effects[i]->offset.value,
+                            effects[j]->process, effects[j]->shard, effects[j]->n,
+                            to_string(effects[j]->origin), effects[j]->offset.value));
         }
     }
 }
@@ -158,8 +159,8 @@ void Oracle::check_order(const HandlerPlan& plan, const Rows& rows) {
 void Oracle::check_timers(const HandlerPlan& plan, const Rows& rows) {
     std::map<std::string, std::string> armed;  // by process, shard and id: the version
     const auto complain = [&](const LogRow& row, const std::string& what) {
-        on_fault(fmt::format("{}: {} shard {} row {}: timer '{}' {}", plan.section.name, row.process,
-                             row.shard, row.n, row.id, what));
+        on_fault(fmt::format("{}: {} shard {} row {}: timer '{}' {}", plan.section.name,
+                             row.process, row.shard, row.n, row.id, what));
     };
     const auto& dead = sent_[plan.section.name].timers;
     std::map<std::string, const LogRow*> set_by;
@@ -243,9 +244,9 @@ void Oracle::check_letters(const HandlerPlan& plan) {
     for (const auto& timer : sent_[plan.section.name].timers) {
         const auto serial = timer.starts_with("own ") ? timer.substr(4) : std::string();
         const auto found = by_serial_.find(serial);
-        const bool may_die = found != by_serial_.end() &&
-                             (found->second.front()->script.act == Act::kTimerDie ||
-                              found->second.front()->script.act == Act::kTimerFlaky);
+        const bool may_die =
+            found != by_serial_.end() && (found->second.front()->script.act == Act::kTimerDie ||
+                                          found->second.front()->script.act == Act::kTimerFlaky);
         if (!may_die)
             on_fault(fmt::format("{}: timer '{}' became a dead letter", plan.section.name, timer));
     }

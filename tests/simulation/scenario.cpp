@@ -15,8 +15,10 @@ HandlerSection make_section(const std::string& name, Rng& random, bool ring_is_s
     section.pending_timeout = milliseconds(1'500);
     section.retry = {milliseconds(4'000), milliseconds(20), milliseconds(500), 2.0};
     section.dedupe = ring_is_small ? static_cast<std::uint32_t>(random.between(2, 5)) : 10'000;
-    section.max_in_flight = random.chance(0.3) ? static_cast<std::uint32_t>(random.between(1, 4)) : 1'000;
-    section.max_buffered = random.chance(0.3) ? static_cast<std::uint32_t>(random.between(4, 20)) : 10'000;
+    section.max_in_flight =
+        random.chance(0.3) ? static_cast<std::uint32_t>(random.between(1, 4)) : 1'000;
+    section.max_buffered =
+        random.chance(0.3) ? static_cast<std::uint32_t>(random.between(4, 20)) : 10'000;
     section.max_batch = random.chance(0.5) ? static_cast<std::uint32_t>(random.between(1, 6)) : 500;
     section.max_calls = 2;
     section.call_timeout = milliseconds(1'000);

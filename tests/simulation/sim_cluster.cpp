@@ -322,7 +322,8 @@ void SimTransport::topics(Callback<Result<std::vector<TopicInfo>>> done) {
 
 void SimTransport::watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) {
     const auto found = cluster_.logs_.find(origin);
-    Result<Watermarks> marks = fail(ErrorCode::kNotFound, to_string(origin) + ": no such partition");
+    Result<Watermarks> marks =
+        fail(ErrorCode::kNotFound, to_string(origin) + ": no such partition");
     if (found != cluster_.logs_.end()) marks = Watermarks{Offset{0}, found->second.end};
     runtime_.loop().post([done = std::move(done), marks] { done(marks); });
 }

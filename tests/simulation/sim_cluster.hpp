@@ -2,10 +2,11 @@
 // life of a process sees it.
 //
 // Records lie in partitions with gaps between their offsets, as control records leave them. A group
-// gives each partition to one member under an epoch; a rebalance asks for everything back, waits for
-// the members (not for ever) and gives it out anew; a member can also lose its partitions unasked.
-// A process that crashed stays a member until it is back or its session has expired. Publishing may
-// fail, or succeed without the answer getting through; what was on its way at a crash may arrive.
+// gives each partition to one member under an epoch; a rebalance asks for everything back, waits
+// for the members (not for ever) and gives it out anew; a member can also lose its partitions
+// unasked. A process that crashed stays a member until it is back or its session has expired.
+// Publishing may fail, or succeed without the answer getting through; what was on its way at a
+// crash may arrive.
 //
 // One thread. Ownership: the Cluster outlives the transports.
 #pragma once
@@ -53,12 +54,12 @@ struct Tenure {
 };
 
 struct ClusterFaults {
-    double publish_fails = 0;   // nothing was written
-    double question_fails = 0;  // of cluster_id, topics, read
-    double answer_lost = 0;     // written, but the producer is told kTimeout
-    double arrives_anyway = 0.5;  // what a crashed process had sent
-    std::set<std::string> away;  // topics that cannot be written to
-    double gap = 0;              // a control record after a record
+    double publish_fails = 0;        // nothing was written
+    double question_fails = 0;       // of cluster_id, topics, read
+    double answer_lost = 0;          // written, but the producer is told kTimeout
+    double arrives_anyway = 0.5;     // what a crashed process had sent
+    std::set<std::string> away;      // topics that cannot be written to
+    double gap = 0;                  // a control record after a record
     nanoseconds latency{5'000'000};  // at most
     std::size_t max_batch = 20;
 };

@@ -12,8 +12,9 @@ struct Memory {
 };
 
 std::vector<StoredPtr>::const_iterator from_offset(const PartitionLog& log, Offset offset) {
-    return std::lower_bound(log.records.begin(), log.records.end(), offset,
-                            [](const StoredPtr& record, Offset wanted) { return record->offset < wanted; });
+    return std::lower_bound(
+        log.records.begin(), log.records.end(), offset,
+        [](const StoredPtr& record, Offset wanted) { return record->offset < wanted; });
 }
 
 }  // namespace
@@ -40,7 +41,8 @@ RecordBatchPtr make_batch(const TopicPartition& origin, const PartitionLog& log,
         const std::size_t first = batch->headers.size();
         for (const auto& [name, value] : stored->headers) batch->headers.push_back({name, value});
         record.headers = std::span(batch->headers).subspan(first);
-        batch->bytes += (stored->key ? stored->key->size() : 0) + (stored->value ? stored->value->size() : 0);
+        batch->bytes +=
+            (stored->key ? stored->key->size() : 0) + (stored->value ? stored->value->size() : 0);
         batch->records.push_back(record);
     }
     batch->memory = memory;
@@ -92,8 +94,8 @@ void SimConsumer::revoke(std::function<void()> released) {
         std::vector<TopicPartition> mine;
         for (auto& [origin, reading] : reading_) mine.push_back(origin);
         reading_.clear();
-        cluster_.scheduler_.trace("{}: {} partitions of epoch {} are revoked", process_, mine.size(),
-                                  epoch_.value);
+        cluster_.scheduler_.trace("{}: {} partitions of epoch {} are revoked", process_,
+                                  mine.size(), epoch_.value);
         listener_.on_revoked(epoch_, mine, [this, released, alive = std::weak_ptr(alive_)] {
             if (alive.lock()) send_commits();
             released();
@@ -113,8 +115,8 @@ void SimConsumer::lose() {
             for (auto& [origin, reading] : reading_) mine.push_back(origin);
             reading_.clear();
             to_commit_.clear();
-            cluster_.scheduler_.trace("{}: has lost {} partitions of epoch {}", process_, mine.size(),
-                                      epoch_.value);
+            cluster_.scheduler_.trace("{}: has lost {} partitions of epoch {}", process_,
+                                      mine.size(), epoch_.value);
             listener_.on_lost(epoch_, mine);
             if (const auto given = std::exchange(given_, std::nullopt)) take(*given);
         },
@@ -144,7 +146,8 @@ void SimConsumer::start(const TopicPartition& origin, StartPosition from) {
         const Offset end = cluster_.logs_.at(origin).end;
         if (offset > end)
             return listener_.on_out_of_range(origin, epoch_, offset, {Offset{0}, end});
-        cluster_.scheduler_.trace("{}: reads {} from {}", process_, to_string(origin), offset.value);
+        cluster_.scheduler_.trace("{}: reads {} from {}", process_, to_string(origin),
+                                  offset.value);
         reading->second.next = offset;
         reading->second.started = true;
         reading->second.end_told = false;
@@ -171,8 +174,8 @@ void SimConsumer::deliver(const TopicPartition& origin, Epoch epoch) {
     reading.scheduled = false;
     if (reading.stopped) return;
     const PartitionLog& log = cluster_.logs_.at(origin);
-    const std::size_t limit = std::min(
-        subscription_.max_batch_records, 1 + cluster_.random_.below(cluster_.faults.max_batch));
+    const std::size_t limit = std::min(subscription_.max_batch_records,
+                                       1 + cluster_.random_.below(cluster_.faults.max_batch));
     const auto batch = make_batch(origin, log, reading.next, limit, epoch_);
     if (batch->records.empty()) {
         reading.next = std::max(reading.next, log.end);
@@ -221,8 +224,8 @@ void SimConsumer::send_commits() {
         if (member == nullptr || member->epoch != epoch_ || !member->partitions.contains(origin))
             continue;
         cluster_.scheduler_.mix(static_cast<std::uint64_t>(position.value));
-        cluster_.scheduler_.trace("{}: {} has committed {} offset {}", process_, subscription_.group,
-                                  to_string(origin), position.value);
+        cluster_.scheduler_.trace("{}: {} has committed {} offset {}", process_,
+                                  subscription_.group, to_string(origin), position.value);
         group.committed[origin] = position;
     }
 }

@@ -97,8 +97,8 @@ void Disk::apply_torn(std::string& content, const Write& write) {
         const std::int64_t next = std::min(end, (at / kSector + 1) * kSector);
         if (random_.chance(0.5)) {
             lay_down(content, {0, at, 0,
-                            write.bytes.substr(static_cast<std::size_t>(at - write.offset),
-                                               static_cast<std::size_t>(next - at))});
+                               write.bytes.substr(static_cast<std::size_t>(at - write.offset),
+                                                  static_cast<std::size_t>(next - at))});
         }
         at = next;
     }

@@ -1,12 +1,11 @@
 // Disk: files in memory that know what a power cut would leave of them, and SimVfs: SQLite's way to
 // the disk of the world that runs.
 //
-// A write is in the file at once, and durable when a sync of the file that began after it has ended.
-// At a crash each write that is not durable is kept, lost, or torn into 512-byte sectors, by chance;
-// a file that was never synced may be gone, and one that was deleted back until its folder is synced.
-// Bytes outside a write
-// are never changed (SQLITE_IOCAP_POWERSAFE_OVERWRITE, as SQLite assumes of real disks).
-// https://sqlite.org/atomiccommit.html https://sqlite.org/vfs.html
+// A write is in the file at once, and durable when a sync of the file that began after it has
+// ended. At a crash each write that is not durable is kept, lost, or torn into 512-byte sectors, by
+// chance; a file that was never synced may be gone, and one that was deleted back until its folder
+// is synced. Bytes outside a write are never changed (SQLITE_IOCAP_POWERSAFE_OVERWRITE, as SQLite
+// assumes of real disks). https://sqlite.org/atomiccommit.html https://sqlite.org/vfs.html
 //
 // One thread. Files are found by path; each process of the world has a folder of its own. A crash
 // puts new files in the place of the old ones: what a task that was in the middle still writes goes
@@ -34,7 +33,7 @@ struct DiskFaults {
     double read_fails = 0;
     double sync_fails = 0;
     double open_fails = 0;
-    bool is_full = false;      // no file grows
+    bool is_full = false;       // no file grows
     nanoseconds sync_takes{0};  // at most
 };
 
@@ -57,8 +56,8 @@ public:
         std::string content;  // what a reader sees
         std::string durable;
         std::deque<Write> unsynced;
-        bool linked = false;  // the name is durable
-        bool gone = false;    // of a life that has ended, or deleted
+        bool linked = false;               // the name is durable
+        bool gone = false;                 // of a life that has ended, or deleted
         std::map<const void*, int> locks;  // SQLite's levels, by open handle
     };
     using FilePtr = std::shared_ptr<File>;
@@ -85,7 +84,8 @@ public:
     // The faults of the folder that a path is in.
     DiskFaults& faults(const std::string& folder) { return faults_[folder]; }
     DiskFaults* faults_of(const std::string& path);
-    // What the world does before each write, sync, truncation and removal: it may crash the process.
+    // What the world does before each write, sync, truncation and removal: it may crash the
+    // process.
     std::function<void()> before_operation;
     // A fault was injected.
     std::function<void()> on_fault;
@@ -129,8 +129,8 @@ private:
 // Registers the VFS, once for a program, before SQLite is used.
 inline constexpr const char* kSimVfs = "simulated";
 void install_sim_vfs();
-// SQLite's own random numbers, too, come from the seed; every connection checkpoints its log when it
-// has so many pages.
+// SQLite's own random numbers, too, come from the seed; every connection checkpoints its log when
+// it has so many pages.
 void seed_sqlite(std::uint64_t seed, int checkpoint_pages);
 
 }  // namespace millrace::simulation

@@ -26,7 +26,8 @@ public:
     std::uint64_t below(std::uint64_t bound) { return bound == 0 ? 0 : next() % bound; }
     // first .. last, both included
     std::int64_t between(std::int64_t first, std::int64_t last) {
-        return first + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first + 1)));
+        return first +
+               static_cast<std::int64_t>(below(static_cast<std::uint64_t>(last - first + 1)));
     }
     double unit() { return static_cast<double>(next() >> 11U) * 0x1.0p-53; }
     bool chance(double probability) { return probability > 0 && unit() < probability; }

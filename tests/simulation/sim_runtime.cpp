@@ -5,7 +5,7 @@
 namespace millrace::simulation {
 namespace {
 
-constexpr int kDeepestSleep = 6;            // sleeps inside one another; deeper ones block everybody
+constexpr int kDeepestSleep = 6;  // sleeps inside one another; deeper ones block everybody
 constexpr nanoseconds kTaskTakes{100'000};  // at most
 
 class SimTimer final : public Timer {
@@ -83,7 +83,8 @@ void Scheduler::cancel(TimerState& timer) {
 }
 
 void Scheduler::make_runnable(const QueuePtr& queue) {
-    if (queue->slot != kNoSlot || queue->running || queue->stalled || queue->entries.empty()) return;
+    if (queue->slot != kNoSlot || queue->running || queue->stalled || queue->entries.empty())
+        return;
     if (queue->life && !queue->life->alive) return;
     queue->slot = runnable_.size();
     runnable_.push_back(queue);
@@ -125,7 +126,8 @@ bool Scheduler::step_inside(nanoseconds limit) {
         if (random_.chance(stall_chance)) {
             remove_runnable(*queue);
             queue->stalled = true;
-            const nanoseconds until = now_ + nanoseconds(random_.spread(1'000'000, longest_stall.count()));
+            const nanoseconds until =
+                now_ + nanoseconds(random_.spread(1'000'000, longest_stall.count()));
             timers_.emplace(std::pair{until, ++next_timer_}, TimerEntry{queue, {}, nullptr});
             return true;
         }

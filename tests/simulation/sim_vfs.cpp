@@ -22,9 +22,7 @@ struct Handle {
 int checkpoint_pages = 1'000;
 
 Disk& disk() { return *Disk::current; }
-Disk::File& file_of(sqlite3_file* handle) {
-    return **reinterpret_cast<Handle*>(handle)->file;
-}
+Disk::File& file_of(sqlite3_file* handle) { return **reinterpret_cast<Handle*>(handle)->file; }
 // Of a life that has ended: what it does goes nowhere, and nothing of it fails.
 bool in_the_void() { return disk().scheduler().in_ended_life(); }
 
@@ -49,7 +47,8 @@ int read_file(sqlite3_file* handle, void* bytes, int count, sqlite3_int64 offset
     if (faults != nullptr && hits(faults->read_fails)) return SQLITE_IOERR_READ;
     const auto size = static_cast<sqlite3_int64>(file.content.size());
     const auto there = std::clamp<sqlite3_int64>(size - offset, 0, count);
-    std::memcpy(bytes, file.content.data() + std::min(offset, size), static_cast<std::size_t>(there));
+    std::memcpy(bytes, file.content.data() + std::min(offset, size),
+                static_cast<std::size_t>(there));
     if (there == count) return SQLITE_OK;
     std::memset(static_cast<char*>(bytes) + there, 0, static_cast<std::size_t>(count - there));
     return SQLITE_IOERR_SHORT_READ;
@@ -125,9 +124,9 @@ int sector_size(sqlite3_file*) { return 512; }
 int characteristics(sqlite3_file*) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
 const sqlite3_io_methods kMethods = {
-    1,           close_file, read_file,  write_file,   truncate_file, sync_file,       file_size,
-    lock_file,   unlock_file, check_lock, control_file, sector_size,   characteristics, nullptr,
-    nullptr,     nullptr,    nullptr,    nullptr,      nullptr,
+    1,         close_file,  read_file,  write_file,   truncate_file, sync_file,       file_size,
+    lock_file, unlock_file, check_lock, control_file, sector_size,   characteristics, nullptr,
+    nullptr,   nullptr,     nullptr,    nullptr,      nullptr,
 };
 
 int open_file(sqlite3_vfs*, const char* name, sqlite3_file* handle, int flags, int* out_flags) {
@@ -137,10 +136,11 @@ int open_file(sqlite3_vfs*, const char* name, sqlite3_file* handle, int flags, i
     const std::string path = temporary ? disk().temporary_path() : name;
     const DiskFaults* faults = disk().faults_of(path);
     if (faults != nullptr && hits(faults->open_fails)) return SQLITE_CANTOPEN;
-    constexpr int kJournals = SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL;
+    constexpr int kJournals =
+        SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL;
     const bool is_new_journal = !temporary && (flags & kJournals) != 0 && !disk().exists(path);
     Disk::FilePtr file = temporary ? std::make_shared<Disk::File>()
-                                     : disk().open(path, (flags & SQLITE_OPEN_CREATE) != 0);
+                                   : disk().open(path, (flags & SQLITE_OPEN_CREATE) != 0);
     if (!file) return SQLITE_CANTOPEN;
     if (temporary) {
         file->path = path;

@@ -50,9 +50,7 @@ TEST(Simulation, is_the_same_whenever_the_seed_is) {
     }
 }
 
-TEST(Simulation, differs_where_the_seed_does) {
-    EXPECT_NE(run_seed(1).hash, run_seed(2).hash);
-}
+TEST(Simulation, differs_where_the_seed_does) { EXPECT_NE(run_seed(1).hash, run_seed(2).hash); }
 
 constexpr CrashKind kKinds[] = {CrashKind::kProcess, CrashKind::kPowerLoss, CrashKind::kTorn};
 
@@ -67,8 +65,8 @@ void crash_everywhere(std::uint64_t points, std::optional<std::uint64_t> RunOpti
             options.crash_kind = kKinds[kind];
             const RunResult result = run_scenario(small_scenario(), 1, options);
             ASSERT_EQ(result.tally.crashes, 1U);
-            ASSERT_TRUE(result.faults.empty())
-                << "crash " << kind << " at " << point << ":\n" << report(1, result);
+            ASSERT_TRUE(result.faults.empty()) << "crash " << kind << " at " << point << ":\n"
+                                               << report(1, result);
         }
     }
 }

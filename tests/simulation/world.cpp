@@ -196,20 +196,22 @@ void World::send(const TopicPartition& origin, const std::string& serial, const 
     if (flavour != Flavour::kTombstone) record.value = value;
     if (flavour == Flavour::kLoop) record.headers.emplace_back("millrace-hops", "99");
     const Offset offset = cluster_.append(origin, std::move(record));
-    oracle_.produced({origin, offset, serial, user, script, flavour,
-                      cluster_.logs().at(origin).records.back()});
-    scheduler_.trace("produced {} offset {}: {} of {}: {}{}", to_string(origin), offset.value, serial,
-                     user, to_string(script.act), flavour == Flavour::kNormal ? "" : ", odd");
+    oracle_.produced(
+        {origin, offset, serial, user, script, flavour, cluster_.logs().at(origin).records.back()});
+    scheduler_.trace("produced {} offset {}: {} of {}: {}{}", to_string(origin), offset.value,
+                     serial, user, to_string(script.act),
+                     flavour == Flavour::kNormal ? "" : ", odd");
 }
 
 void World::produce() {
-    const std::string user = fmt::format("user{}", random_.below(static_cast<std::uint64_t>(scenario_.users)));
+    const std::string user =
+        fmt::format("user{}", random_.below(static_cast<std::uint64_t>(scenario_.users)));
     const std::string serial = fmt::format("e{}", ++produced_);
     const std::string topic = random_.chance(scenario_.other_topic) ? "others" : "tasks";
     const auto count = static_cast<std::uint32_t>(cluster_.partitions(topic));
     const std::string key = random_.chance(scenario_.keyed_otherwise) ? serial : user;
-    const TopicPartition origin{
-        topic, {static_cast<std::int32_t>(to_positive(murmur2(key)) % count)}};
+    const TopicPartition origin{topic,
+                                {static_cast<std::int32_t>(to_positive(murmur2(key)) % count)}};
     const Script script = random_script();
     Flavour flavour = Flavour::kNormal;
     if (random_.chance(scenario_.odd)) flavour = static_cast<Flavour>(random_.between(2, 6));
@@ -231,9 +233,9 @@ void World::produce() {
 
 void World::produce_later() {
     for (int i = 0; i < scenario_.events; ++i) {
-        fate_.later(nanoseconds(random_.below(
-                        static_cast<std::uint64_t>(scenario_.duration.count()))),
-                    [this] { produce(); });
+        fate_.later(
+            nanoseconds(random_.below(static_cast<std::uint64_t>(scenario_.duration.count()))),
+            [this] { produce(); });
     }
 }
 
@@ -246,12 +248,13 @@ void World::watch_bounds() {
             const std::string name(handler.at("handler").as_string());
             for (const auto& plan : scenario_.handlers) {
                 if (plan.section.name != name) continue;
-                const std::int64_t most = plan.section.max_buffered +
-                                          static_cast<std::int64_t>(scenario_.faults.cluster.max_batch);
+                const std::int64_t most =
+                    plan.section.max_buffered +
+                    static_cast<std::int64_t>(scenario_.faults.cluster.max_batch);
                 const auto queued = handler.at("queue_records").to_number<std::int64_t>();
                 if (queued > most)
-                    oracle_.on_fault(fmt::format("{}: {} records are buffered, allowed are {}", name,
-                                                 queued, most));
+                    oracle_.on_fault(fmt::format("{}: {} records are buffered, allowed are {}",
+                                                 name, queued, most));
             }
         }
     }
@@ -285,9 +288,10 @@ bool World::is_quiet() {
 std::string World::what_waits() {
     std::string text;
     for (const auto& process : processes_) {
-        text += fmt::format("\n  {} ({}): {}", process->name, process->life->alive ? "alive" : "dead",
-                            process->supervisor->status());
-        for (const auto& reason : process->supervisor->unready()) text += "\n    not ready: " + reason;
+        text += fmt::format("\n  {} ({}): {}", process->name,
+                            process->life->alive ? "alive" : "dead", process->supervisor->status());
+        for (const auto& reason : process->supervisor->unready())
+            text += "\n    not ready: " + reason;
     }
     return text;
 }
@@ -311,7 +315,8 @@ RunResult World::run() {
     result.busy_operations = disk_.operations();
     heal();
     const nanoseconds limit = scheduler_.now() + kLongestHealing;
-    int quiet = 0;  // checks in a row: a handler that has just started may not have opened its files
+    int quiet =
+        0;  // checks in a row: a handler that has just started may not have opened its files
     while (quiet < kQuietChecks && scheduler_.now() < limit && scheduler_.steps() < kMostSteps &&
            oracle_.faults().empty()) {
         const nanoseconds next = scheduler_.now() + milliseconds(500);

@@ -24,7 +24,8 @@ namespace millrace::simulation {
 
 struct RunOptions {
     bool trace = false;
-    // The systematic crash: of the first process, before this step or at this operation of its disk.
+    // The systematic crash: of the first process, before this step or at this operation of its
+    // disk.
     std::optional<std::uint64_t> crash_at_step;
     std::optional<std::uint64_t> crash_at_operation;
     CrashKind crash_kind = CrashKind::kProcess;

@@ -35,16 +35,11 @@ void World::start(Process& process) {
         scenario_.processes > 1};
     std::vector<engine::HandlerSetup> setups;
     for (const auto& plan : scenario_.handlers) {
-        ModelSetup model{process.name,
-                         plan.section.name,
-                         plan.state,
-                         plan.keeps_instance,
-                         plan.section.timeout,
-                         plan.section.pending_timeout,
-                         scheduler_,
-                         process.life,
-                         oracle_};
-        setups.push_back({plan.section, std::make_shared<ModelFactory>(model),
+        ModelSetup model{process.name,        plan.section.name,    plan.state,
+                         plan.keeps_instance, plan.section.timeout, plan.section.pending_timeout,
+                         scheduler_,          process.life,         oracle_};
+        setups.push_back({plan.section,
+                          std::make_shared<ModelFactory>(model),
                           {{"tasks", "tasks-dlq"}, {"others", "others-dlq"}}});
     }
     process.supervisor =

@@ -58,7 +58,6 @@ public:
         counts_.erase(name);
     }
 
-
     Offset append(const TopicPartition& origin, StoredRecord record) {
         auto& records = log.at(origin);
         record.timestamp = runtime_.clock().now();

@@ -28,9 +28,10 @@ struct HttpLimits {
     std::uint32_t max_header_bytes = 16U << 10;
     std::uint32_t max_batch_events = 10'000;
     std::uint32_t max_connections = 4'096;
-    std::uint64_t max_answer_bytes = 64ULL << 20;  // of a handler's answer to a question, per shard and merged
-    std::uint32_t max_calls = 64;                  // requests of handlers on their way, over all of them
-    std::uint32_t max_waiting_calls = 10'000;      // behind these
+    std::uint64_t max_answer_bytes =
+        64ULL << 20;               // of a handler's answer to a question, per shard and merged
+    std::uint32_t max_calls = 64;  // requests of handlers on their way, over all of them
+    std::uint32_t max_waiting_calls = 10'000;  // behind these
     milliseconds request_timeout{30'000};
     milliseconds idle_timeout{60'000};
 };
@@ -60,7 +61,8 @@ struct EmbeddedSection {
     std::uint64_t tail_cache_bytes = 16ULL << 20;    // per partition, recent records kept in memory
     std::uint32_t max_pending_records = 100'000;     // appends that wait for the disk
     std::uint64_t max_pending_bytes = 64ULL << 20;
-    std::uint64_t max_record_bytes = 1ULL << 20;     // key, value and headers; dead letters have 64 KiB more for their headers
+    std::uint64_t max_record_bytes =
+        1ULL << 20;  // key, value and headers; dead letters have 64 KiB more for their headers
 };
 
 struct KafkaSection {
@@ -69,7 +71,7 @@ struct KafkaSection {
     enum class CreateTopics { kDeadLetters, kAll, kNone } create_topics = CreateTopics::kDeadLetters;
     std::vector<std::pair<std::string, std::string>> properties;  // librdkafka's own, in file order
     ConfigNode properties_node;                                   // where they stand, for messages
-    std::uint32_t max_pending_records = 100'000;                  // that wait behind librdkafka's own queue
+    std::uint32_t max_pending_records = 100'000;  // that wait behind librdkafka's own queue
     std::uint64_t max_pending_bytes = 128ULL << 20;
     std::uint64_t prefetch_bytes = 64ULL << 20;                   // of one consumer, over all its partitions
     milliseconds drain_timeout{20'000};
@@ -94,8 +96,8 @@ struct RetrySection {
 
 // Stops a partition whose records the handler keeps failing; see engine/breaker.hpp.
 struct BreakerSection {
-    std::uint32_t streak = 50;   // distinct records in a row
-    double ratio = 0.5;          // of the last `window`
+    std::uint32_t streak = 50;  // distinct records in a row
+    double ratio = 0.5;         // of the last `window`
     std::uint32_t window = 200;
     milliseconds initial{1'000};  // until the first probe; doubles with each that fails
     milliseconds maximum{60'000};
@@ -103,9 +105,9 @@ struct BreakerSection {
 
 // Of the copies of records that failed for good; the same for all handlers.
 struct DeadLetterSection {
-    bool connect_headers = true;        // also Kafka Connect's `__connect.errors.*`
-    bool spring_headers = true;         // also Spring's `kafka_dlt-*`
-    std::uint32_t redrive_rate = 100;   // letters a second that one redrive gives back, at most
+    bool connect_headers = true;       // also Kafka Connect's `__connect.errors.*`
+    bool spring_headers = true;        // also Spring's `kafka_dlt-*`
+    std::uint32_t redrive_rate = 100;  // letters a second that one redrive gives back, at most
 };
 
 struct HandlerSection {
@@ -126,8 +128,9 @@ struct HandlerSection {
     std::uint32_t max_in_flight = 1'000;
     std::uint32_t max_buffered = 10'000;
     std::uint64_t max_buffered_bytes = 64ULL << 20;
-    std::uint32_t max_intervals = 10'000;    // resolved above the position, per partition
-    std::uint64_t max_ahead = 10'000'000;    // records from the position to what was read last, per partition
+    std::uint32_t max_intervals = 10'000;  // resolved above the position, per partition
+    std::uint64_t max_ahead =
+        10'000'000;  // records from the position to what was read last, per partition
     std::uint32_t max_hops = 16;
     std::uint32_t max_batch = 500;       // inputs that share one commit
     std::uint32_t max_calls = 16;        // HTTP requests on their way, per shard
@@ -135,10 +138,14 @@ struct HandlerSection {
     // What to do where the log no longer has the position, or the state no longer has what the group has: hold the partition with an
     // alarm, restart from `start`, or accept what is there and go on.
     enum class LostPosition { kHold, kRestart, kAccept } lost_position = LostPosition::kHold;
-    std::uint32_t crash_limit = 3;          // crashes at one position: a dead letter; at so many positions: quarantine
-    milliseconds crash_window{3'600'000};   // within which crashes at different positions count together
-    std::uint32_t quarantine_after = 10;    // starts in a row that fail, the disk or the transport not to blame
-    milliseconds stuck_exit{300'000};       // all threads in calls that do not return for so long: the process exits
+    std::uint32_t crash_limit =
+        3;  // crashes at one position: a dead letter; at so many positions: quarantine
+    milliseconds crash_window{
+        3'600'000};  // within which crashes at different positions count together
+    std::uint32_t quarantine_after =
+        10;  // starts in a row that fail, the disk or the transport not to blame
+    milliseconds stuck_exit{
+        300'000};  // all threads in calls that do not return for so long: the process exits
     std::uint32_t max_outbox = 100'000;  // rows waiting to be sent, per shard; intake pauses above
     milliseconds call_timeout{10'000};   // of one HTTP request of the outbox
     milliseconds call_retry_for{3'600'000};

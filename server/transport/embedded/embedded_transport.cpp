@@ -207,8 +207,8 @@ void EmbeddedTransport::offset_at(const TopicPartition& origin, Timestamp time,
         return;
     }
     const auto time_ms = std::chrono::ceil<milliseconds>(time.time_since_epoch()).count();
-    store_.run([topic = *view_.index_of(origin.topic), partition = origin.partition, time_ms](
-                   LogStore& store) { return store.find_time(topic, partition, time_ms); },
+    store_.run([topic = *view_.index_of(origin.topic), partition = origin.partition,
+                time_ms](LogStore& store) { return store.find_time(topic, partition, time_ms); },
                std::move(done));
 }
 

@@ -25,9 +25,10 @@ std::string names_of(const std::vector<TopicPartition>& origins) {
 GroupConsumer::GroupConsumer(const ConsumerContext& context, const Subscription& subscription,
                              ConsumerListener& listener, ClientPtr fetch_client, int member)
     : FetchingConsumer(context, subscription, listener, std::move(fetch_client)),
-      committer_(context.runtime.loop(), [this](const Positions& positions) {
-          return membership_ && membership_->commit(positions);
-      }),
+      committer_(context.runtime.loop(),
+                 [this](const Positions& positions) {
+                     return membership_ && membership_->commit(positions);
+                 }),
       member_(member) {}
 
 GroupConsumer::~GroupConsumer() = default;
@@ -47,9 +48,9 @@ Result<std::unique_ptr<Consumer>> GroupConsumer::make(const ConsumerContext& con
 }
 
 Result<void> GroupConsumer::join() {
-    auto membership = Membership::join(
-        context().runtime, context().settings.member(subscription().group, member_),
-        subscription().topics, context().reaper, *this);
+    auto membership = Membership::join(context().runtime,
+                                       context().settings.member(subscription().group, member_),
+                                       subscription().topics, context().reaper, *this);
     if (!membership) return membership.error();
     membership_ = std::move(*membership);
     return {};

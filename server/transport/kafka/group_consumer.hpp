@@ -2,9 +2,9 @@
 //
 // Assignment: the group's committed offsets are asked for, then the listener starts each partition
 // where its own state says. An exclusive subscription joins
-// only when no other installation is in the group, and says whom it waits for. Revocation: reading stops, the listener drains and commits, at most
-// `kafka.drain_timeout`; then the last commit is waited for and the partitions go. Everything is on
-// the loop thread.
+// only when no other installation is in the group, and says whom it waits for. Revocation: reading
+// stops, the listener drains and commits, at most `kafka.drain_timeout`; then the last commit is
+// waited for and the partitions go. Everything is on the loop thread.
 #pragma once
 
 #include <memory>

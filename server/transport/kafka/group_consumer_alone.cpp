@@ -35,8 +35,8 @@ void GroupConsumer::look_around(std::function<void(const std::vector<GroupMember
     ask(std::move(work), [this, then = std::move(then)](Result<std::vector<GroupMember>> members) {
         if (closing()) return;
         if (!members) {
-            retry_ = context().runtime.loop().after(kLookInterval,
-                                                    [this, then] { look_around(then); });
+            retry_ =
+                context().runtime.loop().after(kLookInterval, [this, then] { look_around(then); });
             waits_for_ = members.error().message;
             return;
         }

@@ -48,13 +48,15 @@ Result<std::vector<GroupMember>> query_members(rd_kafka_t* client, const std::st
         const auto code = rd_kafka_error_code(error);
         if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) continue;
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(code, doing);
-        for (std::size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(description); ++i)
+        for (std::size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(description);
+             ++i)
             members.push_back(member_of(rd_kafka_ConsumerGroupDescription_member(description, i)));
     }
     return members;
 }
 
-std::vector<GroupMember> others_than(const std::string& instance, std::vector<GroupMember> members) {
+std::vector<GroupMember> others_than(const std::string& instance,
+                                     std::vector<GroupMember> members) {
     std::erase_if(members, [&](const GroupMember& member) {
         return member.instance == instance || member.instance.starts_with(instance + ".");
     });

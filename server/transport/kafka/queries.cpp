@@ -104,8 +104,7 @@ Result<Offset> query_offset_at(rd_kafka_t* client, const TopicPartition& origin,
     const auto end = list_offsets(client, {origin}, RD_KAFKA_OFFSET_END, timeout);
     if (!end) return end.error();
     const auto& last = (*end)->elems[0];
-    if (!answered(last))
-        return error_of(last.err, "asking for the end of " + to_string(origin));
+    if (!answered(last)) return error_of(last.err, "asking for the end of " + to_string(origin));
     const auto since = std::chrono::ceil<milliseconds>(time).time_since_epoch().count();
     const auto list = list_offsets(client, {origin}, std::max<std::int64_t>(since, 0), timeout);
     if (!list) return list.error();

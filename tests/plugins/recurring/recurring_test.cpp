@@ -238,9 +238,8 @@ TEST(Recurring, an_interval_alone_changes_the_rule) {
 
 TEST(Recurring, an_interval_beyond_all_numbers_is_refused_and_not_read_as_one) {
     Harness harness(kFresh);
-    harness.send(
-        event("completed", "2026-01-30T08:00:00Z",
-              with(kRent, {{"recurrence_interval", "10000000000000000000000"}})));
+    harness.send(event("completed", "2026-01-30T08:00:00Z",
+                       with(kRent, {{"recurrence_interval", "10000000000000000000000"}})));
     EXPECT_TRUE(harness.published().empty());
     EXPECT_EQ(harness.counted("refused_rules"), 1);
 }
@@ -498,10 +497,10 @@ TEST(Recurring, a_rule_that_takes_too_many_steps_is_refused_and_says_so) {
                        with(kRent, {{"recurrence_rule", "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"}}),
                        "43"));
     EXPECT_THAT(harness.query("series"), HasSubstr("config.max_steps"));
-    EXPECT_THAT(harness.query("preview", {{"rule", kCostly},
-                                          {"start", "2026-01-01T00:00:00"},
-                                          {"count", "1000"}}),
-                HasSubstr(R"("finished":false,"problem":"finding the occurrence takes more than)"));
+    EXPECT_THAT(
+        harness.query("preview",
+                      {{"rule", kCostly}, {"start", "2026-01-01T00:00:00"}, {"count", "1000"}}),
+        HasSubstr(R"("finished":false,"problem":"finding the occurrence takes more than)"));
 }
 
 }  // namespace

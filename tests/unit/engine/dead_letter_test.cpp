@@ -8,8 +8,8 @@
 namespace millrace::engine {
 namespace {
 
-using testing::EngineWorld;
 using testing::dead_letter;
+using testing::EngineWorld;
 using ::testing::HasSubstr;
 using testing::ModelHandler;
 using testing::StoredRecord;

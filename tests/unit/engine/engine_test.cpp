@@ -10,12 +10,12 @@
 namespace millrace::engine {
 namespace {
 
-using testing::EngineWorld;
-using testing::retry;
 using testing::dead_letter;
-using testing::task_of;
+using testing::EngineWorld;
 using ::testing::HasSubstr;
 using testing::ModelHandler;
+using testing::retry;
+using testing::task_of;
 
 struct Engine : ::testing::Test {
     EngineWorld world;
@@ -259,7 +259,8 @@ TEST_F(Engine, an_unconfirmed_event_holds_the_group_offset_also_after_a_restart)
         EXPECT_EQ(committed(), Offset{0});
         world.transport.unavailable.clear();
         world.runtime.advance(milliseconds(60'000));
-        EXPECT_EQ(committed(), Offset{static_cast<std::int64_t>(world.transport.log[{"tasks", {0}}].size())});
+        EXPECT_EQ(committed(),
+                  Offset{static_cast<std::int64_t>(world.transport.log[{"tasks", {0}}].size())});
         world.kill();
     }
 }

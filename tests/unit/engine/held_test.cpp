@@ -1,5 +1,5 @@
-// What holds inputs, and what people see of it: attempts over restarts, breakers, the inbox, bounds,
-// and partitions that are taken away while work is under way.
+// What holds inputs, and what people see of it: attempts over restarts, breakers, the inbox,
+// bounds, and partitions that are taken away while work is under way.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,21 +12,18 @@
 namespace millrace::engine {
 namespace {
 
-using testing::EngineWorld;
-using testing::retry;
 using testing::dead_letter;
-using testing::task_of;
+using testing::EngineWorld;
 using ::testing::HasSubstr;
 using testing::ModelHandler;
+using testing::retry;
+using testing::task_of;
 
 struct Held : ::testing::Test {
     EngineWorld world;
 
     boost::json::object status() {
-        return boost::json::parse(world.supervisor->status())
-            .at("handlers")
-            .at(0)
-            .as_object();
+        return boost::json::parse(world.supervisor->status()).at("handlers").at(0).as_object();
     }
     boost::json::object partition(std::size_t which) {
         return status().at("partitions").at(which).as_object();
@@ -38,8 +35,13 @@ struct Held : ::testing::Test {
     RedriveRecord record_at(int partition, std::size_t offset) {
         const TopicPartition origin{"tasks", {partition}};
         const auto& stored = world.transport.log.at(origin).at(offset);
-        return {origin,     Offset{static_cast<std::int64_t>(offset)}, stored.timestamp, stored.key,
-                stored.value, stored.headers, 1};
+        return {origin,
+                Offset{static_cast<std::int64_t>(offset)},
+                stored.timestamp,
+                stored.key,
+                stored.value,
+                stored.headers,
+                1};
     }
 };
 
@@ -85,7 +87,10 @@ TEST_F(Held, a_partition_says_which_key_holds_it_and_why) {
     EXPECT_EQ(held.at("reason"), "retry");
     EXPECT_EQ(held.at("what"), "tasks/0 offset 0");
     EXPECT_EQ(held.at("error"), "no route");
-    EXPECT_THAT(metrics(), HasSubstr(R"(millrace_held{handler="model",partition="0",reason="retry",topic="tasks"} 1)"));
+    EXPECT_THAT(
+        metrics(),
+        HasSubstr(
+            R"(millrace_held{handler="model",partition="0",reason="retry",topic="tasks"} 1)"));
     EXPECT_TRUE(partition(1).at("waits_for").is_null());
 }
 
@@ -123,7 +128,8 @@ TEST_F(Held, an_open_breaker_holds_the_partition_and_probes_until_one_succeeds) 
     EXPECT_GT(calls, before + 1);  // 1 s, 2 s, 4 s
     EXPECT_LT(calls, before + 8);
     away = false;
-    ASSERT_TRUE(world.runtime.advance_until([&] { return partition(0).at("breaker") == "closed"; }));
+    ASSERT_TRUE(
+        world.runtime.advance_until([&] { return partition(0).at("breaker") == "closed"; }));
     world.run();
     EXPECT_EQ(world.committed(0), Offset{200});
     EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(world.rows(), ';')) +
@@ -192,13 +198,14 @@ TEST_F(Held, a_redriven_record_runs_once_and_survives_a_crash) {
 }
 
 TEST_F(Held, a_redriven_record_that_fails_again_becomes_a_dead_letter_again) {
-    world.model->on_message = [&](ShardServices&, const MessageInput&) { return dead_letter("no"); };
+    world.model->on_message = [&](ShardServices&, const MessageInput&) {
+        return dead_letter("no");
+    };
     world.start();
     world.send(0, "u", "t");
     world.run();
-    world.supervisor->redrive("model", record_at(0, 0), [](const Result<void>& got) {
-        EXPECT_TRUE(got);
-    });
+    world.supervisor->redrive("model", record_at(0, 0),
+                              [](const Result<void>& got) { EXPECT_TRUE(got); });
     world.run();
     const auto letters = world.transport.all_of("tasks-dlq");
     ASSERT_EQ(letters.size(), 2U);
@@ -281,7 +288,9 @@ TEST_F(Held, a_partition_that_is_taken_away_is_drained_first) {
         return Outcome{OutcomeKind::kPending, {}, {}};
     };
     world.model->on_complete = [](ShardServices& services, const MessageInput& input,
-                                  std::string_view) { return ModelHandler::insert(services, input); };
+                                  std::string_view) {
+        return ModelHandler::insert(services, input);
+    };
     world.start();
     world.send(0, "u", "t");
     world.run();
@@ -303,7 +312,9 @@ TEST_F(Held, a_partition_goes_at_the_deadline_and_what_completes_late_commits_no
         return Outcome{OutcomeKind::kPending, {}, {}};
     };
     world.model->on_complete = [](ShardServices& services, const MessageInput& input,
-                                  std::string_view) { return ModelHandler::insert(services, input); };
+                                  std::string_view) {
+        return ModelHandler::insert(services, input);
+    };
     world.section.pending_timeout = milliseconds(60'000);
     world.start();
     world.send(0, "u", "t");

@@ -59,8 +59,8 @@ TEST(OffsetTracker, what_is_open_is_known_and_what_was_forgotten_comes_anew) {
     EXPECT_EQ(tracker.receive({6}), Arrival::kResolved);
 }
 
-// Against a model that keeps everything, over restarts that read again from the lowest open offset in
-// small steps: nothing that was open is ever taken for resolved, and nothing resolved for open.
+// Against a model that keeps everything, over restarts that read again from the lowest open offset
+// in small steps: nothing that was open is ever taken for resolved, and nothing resolved for open.
 TEST(OffsetTracker, is_exact_over_restarts_in_any_order_of_resolution) {
     testing::SeededRandom random;
     for (int round = 0; round < 200; ++round) {
@@ -93,8 +93,7 @@ TEST(OffsetTracker, is_exact_over_restarts_in_any_order_of_resolution) {
                 std::vector<OffsetInterval> intervals;
                 for (auto [first, last] : stored) intervals.push_back({first, last});
                 const auto lowest = std::ranges::min_element(open);
-                const auto next =
-                    lowest == open.end() ? (at < log.size() ? log[at] : 60) : *lowest;
+                const auto next = lowest == open.end() ? (at < log.size() ? log[at] : 60) : *lowest;
                 tracker = OffsetTracker(tracker.watermark(), intervals);
                 open.clear();
                 at = static_cast<std::size_t>(std::ranges::lower_bound(log, next) - log.begin());

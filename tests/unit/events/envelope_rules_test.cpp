@@ -146,7 +146,8 @@ TEST(envelope_rules, a_type_is_one_word_however_it_is_written) {
                              "due_reminder", "task.reminder_due", "reminder.due.v1"}) {
         EXPECT_EQ(type("reminders", sent), "due") << sent;
     }
-    for (const char* sent : {"ReminderScheduled", "reminder-scheduled", "task.reminder.scheduled"}) {
+    for (const char* sent :
+         {"ReminderScheduled", "reminder-scheduled", "task.reminder.scheduled"}) {
         EXPECT_EQ(type("reminders", sent), "schedule") << sent;
     }
     for (const char* sent : {"ReminderCancelled", "ReminderCanceled", "reminder-cancelled"}) {

@@ -153,14 +153,15 @@ std::string said(std::string_view value, std::string_view name) {
 }
 
 TEST(said, tells_a_rule_that_was_taken_away_from_one_that_is_not_spoken_of) {
-    for (const char* event :
-         {R"({"task_data":{"recurring_pattern":null,"title":"x"}})",
-          R"({"data":{"recurrence_rule":"none"}})", R"({"data":{"recurrence":""}})",
-          R"({"is_recurring":false})", R"({"data":{"recurring":false}})",
-          R"({"task_data":{"is_recurring":false,"recurrence_pattern":"daily"}})",
-          R"({"recurrence_rule":"none","recurring_pattern":"daily"})",
-          R"({"changes":{"recurrence":null}})", R"({"changes":{"is_recurring":false}})",
-          R"({"changes":{"recurrence":{"old":"daily","new":null}},"task_data":{"recurrence":"daily"}})"}) {
+    for (
+        const char* event :
+        {R"({"task_data":{"recurring_pattern":null,"title":"x"}})",
+         R"({"data":{"recurrence_rule":"none"}})", R"({"data":{"recurrence":""}})",
+         R"({"is_recurring":false})", R"({"data":{"recurring":false}})",
+         R"({"task_data":{"is_recurring":false,"recurrence_pattern":"daily"}})",
+         R"({"recurrence_rule":"none","recurring_pattern":"daily"})",
+         R"({"changes":{"recurrence":null}})", R"({"changes":{"is_recurring":false}})",
+         R"({"changes":{"recurrence":{"old":"daily","new":null}},"task_data":{"recurrence":"daily"}})"}) {
         EXPECT_EQ(said(event, "recurrence_rule"), "nothing") << event;
     }
     for (const char* event :
@@ -177,17 +178,18 @@ TEST(said, tells_a_rule_that_was_taken_away_from_one_that_is_not_spoken_of) {
 }
 
 TEST(delta, is_read_in_each_of_its_forms_and_before_the_whole_task) {
-    for (const char* event :
-         {R"({"changes":{"recurrence":"weekly"}})",
-          R"({"changes":{"recurrence":{"old":"daily","new":"weekly"}}})",
-          R"({"changes":{"recurrence":{"old":{"rule":"daily"},"new":{"rule":"weekly"}}}})",
-          R"({"data":{"changes":{"recurrence_rule":"weekly"}}})",
-          R"({"payload":{"changed_fields":{"recurrence":{"before":"daily","after":"weekly"}}}})",
-          R"({"changed_fields":["recurrence"],"task_data":{"recurrence":"weekly"}})",
-          R"({"changes":{"recurrence":{"from":null,"to":"weekly"}}})",
-          R"({"changes":{"recurrence_rule":{"old":"daily","new":null},"recurring_pattern":"weekly"}})",
-          R"({"changes":{"recurrence":"weekly"},"task_data":{"recurrence":"daily"}})",
-          R"({"specversion":"1.0","type":"task.updated","data":{"changes":{"recurrence":"weekly"}}})"}) {
+    for (
+        const char* event :
+        {R"({"changes":{"recurrence":"weekly"}})",
+         R"({"changes":{"recurrence":{"old":"daily","new":"weekly"}}})",
+         R"({"changes":{"recurrence":{"old":{"rule":"daily"},"new":{"rule":"weekly"}}}})",
+         R"({"data":{"changes":{"recurrence_rule":"weekly"}}})",
+         R"({"payload":{"changed_fields":{"recurrence":{"before":"daily","after":"weekly"}}}})",
+         R"({"changed_fields":["recurrence"],"task_data":{"recurrence":"weekly"}})",
+         R"({"changes":{"recurrence":{"from":null,"to":"weekly"}}})",
+         R"({"changes":{"recurrence_rule":{"old":"daily","new":null},"recurring_pattern":"weekly"}})",
+         R"({"changes":{"recurrence":"weekly"},"task_data":{"recurrence":"daily"}})",
+         R"({"specversion":"1.0","type":"task.updated","data":{"changes":{"recurrence":"weekly"}}})"}) {
         EXPECT_EQ(said(event, "recurrence_rule"), "weekly") << event;
     }
     for (const char* due : {R"("2026-12-03T09:00:00")",

@@ -239,9 +239,9 @@ public:
                 redriven.emplace_back(handler, std::move(record));
                 runtime.loop().post([this, done] { done(redrive_result); });
             }});
-        gateway =
-            std::make_unique<Gateway>(GatewayParts{runtime, config, transport, handlers, *reader,
-                                                   schemas, metrics, *hub, *letters, "secret", "1.2.3"});
+        gateway = std::make_unique<Gateway>(GatewayParts{runtime, config, transport, handlers,
+                                                         *reader, schemas, metrics, *hub, *letters,
+                                                         "secret", "1.2.3"});
         const auto bound = gateway->listen();
         ASSERT_TRUE(bound) << bound.error().message;
         port = bound->http.port;

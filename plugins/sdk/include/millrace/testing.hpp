@@ -6,8 +6,8 @@
 // refuses are refused, and tables without a PRIMARY KEY fail. Not as in the server: there is no
 // dedupe (send one event twice to see what the handler makes of it), no retry, no threads; `field`
 // finds what the test put into EventSpec::fields (or `nothing`), else the member of that name in
-// the value or in its `task_data`. Thread rule: one thread. Errors: std::runtime_error, for what the server would
-// refuse too.
+// the value or in its `task_data`. Thread rule: one thread. Errors: std::runtime_error, for what
+// the server would refuse too.
 //
 //     Harness harness({{"greeting", "Hi"}});                    // options, as they would stand in
 //     the YAML EXPECT_EQ(harness.send(task_event("created", "7", "42")).kind, MILLRACE_ACK);
