@@ -16,27 +16,27 @@ std::optional<milliseconds> Attempts::restore(Input& input, Clock& clock) {
     const auto found = rows_.find(input_name(input));
     if (found == rows_.end()) return std::nullopt;
     const AttemptRow& row = found->second;
-    const Timestamp now = clock.now();
     input.attempt = row.attempt;
     input.attempt_kept = true;
     input.first_failure = row.first_failure;
     input.last_failure = row.last_failure;
     input.failure = Failure{row.error_class, row.message};
-    // The wall clock may have been set back: then the budget begins now.
-    input.first_attempt =
-        clock.monotonic() -
-        std::max<std::chrono::nanoseconds>(now - row.first_attempt, std::chrono::nanoseconds(0));
+    // The wall clock may have been set back: then the wait begins again.
     const auto planned = row.next - row.last_failure;
-    return std::chrono::ceil<milliseconds>(
-        std::clamp<Timestamp::duration>(row.next - now, Timestamp::duration(0), planned));
+    const auto wait = std::clamp<Timestamp::duration>(row.next - clock.now(),
+                                                      Timestamp::duration(0), planned);
+    input.budget_since = clock.monotonic() + wait - row.spent;
+    return std::chrono::ceil<milliseconds>(wait);
 }
 
-void Attempts::keep(Input& input, Timestamp next, Clock& clock) {
-    const auto since =
-        std::chrono::duration_cast<Timestamp::duration>(clock.monotonic() - input.first_attempt);
-    const AttemptRow row{
-        input.attempt, clock.now() - since,        input.first_failure,   input.last_failure,
-        next,          input.failure->error_class, input.failure->message};
+void Attempts::keep(Input& input, Timestamp next, std::chrono::nanoseconds spent) {
+    const AttemptRow row{input.attempt,
+                         input.first_failure,
+                         input.last_failure,
+                         next,
+                         input.failure->error_class,
+                         input.failure->message,
+                         std::chrono::duration_cast<Timestamp::duration>(spent)};
     const std::string name = input_name(input);
     rows_[name] = row;
     changes_[name] = row;
@@ -55,6 +55,19 @@ void Attempts::forget(const TopicPartition& origin) {
     for (auto row = rows_.lower_bound(prefix); row != rows_.end() && row->first.starts_with(prefix);
          row = rows_.erase(row))
         changes_[row->first] = std::nullopt;
+}
+
+void Attempts::forget_below(const TopicPartition& origin, Offset first) {
+    const std::string prefix = input_prefix(origin);
+    auto row = rows_.lower_bound(prefix);
+    while (row != rows_.end() && row->first.starts_with(prefix)) {
+        if (std::stoll(row->first.substr(prefix.size())) >= first.value) {
+            ++row;
+            continue;
+        }
+        changes_[row->first] = std::nullopt;
+        row = rows_.erase(row);
+    }
 }
 
 Result<void> Attempts::save(StateFile& state) const {

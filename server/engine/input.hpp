@@ -56,12 +56,13 @@ struct Input {
     std::size_t bytes = 0;
 
     std::uint32_t attempt = 0;  // of the current or last run
-    std::chrono::nanoseconds first_attempt{0};
+    std::chrono::nanoseconds budget_since{0};  // monotonic; later by what does not count
     Timestamp first_failure;
     Timestamp last_failure;
     std::optional<Failure> failure;
-    bool attempt_kept = false;  // there is a row of it in the state file
-    bool probe = false;         // let through an open breaker, to see
+    bool attempt_kept = false;     // there is a row of it in the state file
+    bool failure_counted = false;  // for the breaker, in this life
+    bool probe = false;            // let through an open breaker, to see
     std::optional<std::string> completion;
     std::uint32_t dead_letter_tries = 0;
     std::unique_ptr<Timer> wait;

@@ -171,6 +171,10 @@ private:
         RedriveRecord record;
         std::function<void(Result<void>)> done;
     };
+    struct Gate {  // of a partition whose breaker is open
+        std::chrono::nanoseconds since{0};
+        bool probing = false;
+    };
     struct Drain {
         std::vector<TopicPartition> origins;  // empty: all
         std::function<void()> done;
@@ -276,17 +280,15 @@ private:
     void dead_letter_sent(std::uint64_t input, const Result<WrittenLetter>& result);
     void responded(OutboxCall call, HttpAnswer answer);
     void note_error(const Input& input);
-    bool is_spent(const Input& input, milliseconds delay) const;
+    std::optional<milliseconds> delay_of(const Input& input, milliseconds least);
+    std::chrono::nanoseconds spent_by(const Input& input) const;
     void leave_pending();
     std::shared_ptr<const HeldInput> holder_of(const TopicPartition& origin, Offset lowest);
     HeldInput describe(const Input& input) const;
     void touch_behind(const Input& input);
 
     // The breaker's gate (shard_gate.cpp).
-    struct Gate {
-        std::chrono::nanoseconds since{0};
-        bool probing = false;
-    };
+    const Gate* gate_of(const Input& input) const;
     bool is_blocked(const Input& input) const;
     void end_probe(Input& input, ProbeResult result);
     std::string name_of(const Input& input) const;

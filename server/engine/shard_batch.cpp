@@ -217,7 +217,8 @@ void Shard::replay_batch() {
     for (auto& [topic, ring] : rings_) ring->roll_back();
     while (!done_.empty()) {
         Resolved& last = done_.back();
-        if (last.input->state == InputState::kReady && last.input->attempt > 0)
+        // What was resolved without a call had none to take back.
+        if (last.input->state == InputState::kReady && is_success(last.verdict))
             --last.input->attempt;
         if (last.input->timer)
             loaded_timers_.emplace(last.input->timer->id, last.input->timer->firing);

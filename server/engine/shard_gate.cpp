@@ -5,8 +5,14 @@
 
 namespace millrace::engine {
 
+const Shard::Gate* Shard::gate_of(const Input& input) const {
+    if (gates_.empty() || !input.from_log()) return nullptr;
+    const auto found = gates_.find(input.origin());
+    return found == gates_.end() ? nullptr : &found->second;
+}
+
 bool Shard::is_blocked(const Input& input) const {
-    return !gates_.empty() && input.from_log() && !input.probe && gates_.contains(input.origin());
+    return !input.probe && gate_of(input) != nullptr;
 }
 
 void Shard::block(TopicPartition origin) {
@@ -47,13 +53,18 @@ void Shard::unblock(TopicPartition origin) {
     setup_.strand->post([self = shared_from_this(), origin = std::move(origin)] {
         const auto gate = self->gates_.find(origin);
         if (gate == self->gates_.end()) return;
-        const auto stood_still = self->setup_.runtime.clock().monotonic() - gate->second.since;
+        const auto now = self->setup_.runtime.clock().monotonic();
+        const auto since = gate->second.since;
+        self->lanes_.for_each([&](Input& input) {
+            if (input.from_log() && input.origin() == origin)
+                input.budget_since += now - std::clamp(input.budget_since, since, now);
+        });
         self->gates_.erase(gate);
-        std::vector<Input*> held;
-        for (const auto& [offset, input] : self->held_at_[origin]) held.push_back(input);
-        for (Input* input : held) {
-            if (input->attempt > 0) input->first_attempt += stood_still;
-            if (input->state != InputState::kBlocked) continue;
+        std::vector<Input*> blocked;
+        for (const auto& [offset, input] : self->held_at_[origin]) {
+            if (input->state == InputState::kBlocked) blocked.push_back(input);
+        }
+        for (Input* input : blocked) {
             input->state = InputState::kReady;
             self->let_go(*input);
         }

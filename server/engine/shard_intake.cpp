@@ -28,6 +28,8 @@ void Shard::receive(const SubBatch& batch) {
     // Here, between batches: what it writes must not go with a batch's transaction.
     if (ring_of(origin.topic) == nullptr) return;
     OriginState& state = origin_state(origin);
+    if (forgotten_.erase(origin) > 0 || !received_sequence_.contains(origin))
+        attempts_.forget_below(origin, batch.decoded->batch->records.front().offset);
     const std::string fallback = partition_lane(origin);
     for (const std::uint32_t index : batch.events) {
         const DecodedEvent& event = batch.decoded->events[index];
@@ -39,7 +41,6 @@ void Shard::receive(const SubBatch& batch) {
         if (state.counts.first.value < 0) state.counts.first = event.record->offset;
         add_record(batch.decoded, event, fallback);
     }
-    forgotten_.erase(origin);
     received_sequence_[origin] = batch.sequence;
     touched_.insert(origin);
     kill_point("after_claim");

@@ -87,7 +87,7 @@ Shard::Step Shard::run(Input& input) {
     }
     Clock& clock = setup_.runtime.clock();
     const auto started = clock.monotonic();
-    if (input.state == InputState::kReady && ++input.attempt == 1) input.first_attempt = started;
+    if (input.state == InputState::kReady && ++input.attempt == 1) input.budget_since = started;
     services_->begin_call({&input, sqlite::Trust::kPlugin, started + setup_.section.timeout});
     const Outcome outcome = noted_call(input, started);
     kill_point("in_handler");

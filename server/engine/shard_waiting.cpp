@@ -30,15 +30,14 @@ void Shard::fail_input(Input& input, Failure failure, bool transient,
         return;
     }
     input.state = InputState::kWaiting;
-    if (input.from_log() && input.attempt == 1 && is_handlers_fault(*input.failure))
+    if (input.from_log() && is_handlers_fault(*input.failure) &&
+        !std::exchange(input.failure_counted, true))
         ++handled_[input.origin()].failed;
     end_probe(input, ProbeResult::kFailed);
     hold(input);
     if (!transient) return dead_letter(input);
-    const RetrySection& retry = setup_.section.retry;
-    const auto delay = std::max(backoff(retry, input.attempt, setup_.runtime.random()),
-                                retry_after.value_or(milliseconds(0)));
-    if (is_spent(input, delay)) {
+    const auto delay = delay_of(input, retry_after.value_or(milliseconds(0)));
+    if (!delay) {
         if (input.failure->error_class == "handler")
             input.failure->error_class = "retries-exhausted";
         return dead_letter(input);
@@ -46,17 +45,27 @@ void Shard::fail_input(Input& input, Failure failure, bool transient,
     setup_.metrics.retries->add();
     on_loop([](ShardOwner& owner) { owner.on_retry(); });
     log::debug("engine", "{}: {} failed (attempt {}), again in {} ms: {}", setup_.identity.handler,
-               name_of(input), input.attempt, delay.count(), input.failure->message);
-    Clock& clock = setup_.runtime.clock();
-    attempts_.keep(input, clock.now() + delay, clock);
-    wait_and_retry(input, delay);
+               name_of(input), input.attempt, delay->count(), input.failure->message);
+    const auto spent = spent_by(input) + (gate_of(input) == nullptr ? *delay : milliseconds(0));
+    attempts_.keep(input, setup_.runtime.clock().now() + *delay, spent);
+    wait_and_retry(input, *delay);
 }
 
-// While the breaker of its partition is open the budget stands still.
-bool Shard::is_spent(const Input& input, milliseconds delay) const {
-    if (input.from_log() && gates_.contains(input.origin())) return false;
-    const auto spent = setup_.runtime.clock().monotonic() - input.first_attempt;
-    return spent + delay > setup_.section.retry.budget;
+// Until its next attempt, the last one at the end of its budget; nullopt: there is none.
+std::optional<milliseconds> Shard::delay_of(const Input& input, milliseconds least) {
+    const RetrySection& retry = setup_.section.retry;
+    const auto delay = std::max(backoff(retry, input.attempt, setup_.runtime.random()), least);
+    if (gate_of(input) != nullptr) return delay;
+    const auto left = std::chrono::ceil<milliseconds>(retry.budget - spent_by(input));
+    if (left <= least) return std::nullopt;
+    return std::min(delay, left);
+}
+
+// Of its budget, which stands still while the breaker of its partition is open.
+std::chrono::nanoseconds Shard::spent_by(const Input& input) const {
+    const Gate* gate = gate_of(input);
+    const auto until = gate == nullptr ? setup_.runtime.clock().monotonic() : gate->since;
+    return std::max(until - input.budget_since, std::chrono::nanoseconds(0));
 }
 
 void Shard::wait_and_retry(Input& input, milliseconds delay) {

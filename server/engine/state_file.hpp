@@ -84,12 +84,12 @@ struct TimerRow {
 // An input that failed and is tried again; wall clock, so that it holds over restarts.
 struct AttemptRow {
     std::uint32_t attempt = 0;
-    Timestamp first_attempt;
     Timestamp first_failure;
     Timestamp last_failure;
     Timestamp next;
     std::string error_class;
     std::string message;
+    Timestamp::duration spent{0};  // of its budget, when `next` has come
 };
 
 struct InboxRow {

@@ -87,7 +87,9 @@ InboxRow inbox_row(const sqlite::Statement& row) {
 }  // namespace
 
 Result<std::map<std::string, AttemptRow>> StateFile::load_attempts() {
-    auto query = statement("SELECT * FROM _attempts");
+    auto query = statement(
+        "SELECT input, attempt, first_failure, last_failure, next, class, message, spent FROM "
+        "_attempts");
     if (!query) return query.error();
     std::map<std::string, AttemptRow> attempts;
     for (;;) {
@@ -99,25 +101,26 @@ Result<std::map<std::string, AttemptRow>> StateFile::load_attempts() {
                                               time_in(row, 2),
                                               time_in(row, 3),
                                               time_in(row, 4),
-                                              time_in(row, 5),
+                                              std::string(row.text(5)),
                                               std::string(row.text(6)),
-                                              std::string(row.text(7))};
+                                              Timestamp::duration(row.integer(7))};
     }
 }
 
 Result<void> StateFile::save_attempt(const std::string& input, const AttemptRow& attempt) {
-    auto insert =
-        statement("INSERT OR REPLACE INTO _attempts VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+    auto insert = statement(
+        "INSERT OR REPLACE INTO _attempts(input, attempt, first_failure, last_failure, next, class, "
+        "message, spent) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
     if (!insert) return insert.error();
     auto& row = **insert;
     row.bind(1, input);
     row.bind(2, std::int64_t{attempt.attempt});
-    row.bind(3, to_column(attempt.first_attempt));
-    row.bind(4, to_column(attempt.first_failure));
-    row.bind(5, to_column(attempt.last_failure));
-    row.bind(6, to_column(attempt.next));
-    row.bind(7, attempt.error_class);
-    row.bind(8, attempt.message);
+    row.bind(3, to_column(attempt.first_failure));
+    row.bind(4, to_column(attempt.last_failure));
+    row.bind(5, to_column(attempt.next));
+    row.bind(6, attempt.error_class);
+    row.bind(7, attempt.message);
+    row.bind(8, std::int64_t{attempt.spent.count()});
     return row.run();
 }
 

@@ -4,9 +4,7 @@
 
 namespace millrace::engine {
 
-inline constexpr int kStateVersion = 3;
-
-inline constexpr const char* kStateSteps[kStateVersion] = {
+inline constexpr const char* kStateSteps[] = {
     // 1
     "CREATE TABLE _origins(topic TEXT NOT NULL, partition INTEGER NOT NULL, watermark INTEGER NOT "
     "NULL, first INTEGER NOT NULL,"
@@ -51,6 +49,10 @@ inline constexpr const char* kStateSteps[kStateVersion] = {
     // 3
     "ALTER TABLE _timers ADD COLUMN partition INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE _timers ADD COLUMN offset INTEGER NOT NULL DEFAULT -1;",
+    // 4
+    "ALTER TABLE _attempts ADD COLUMN spent INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE _attempts SET spent = max(0, next - first_attempt);"
+    "ALTER TABLE _attempts DROP COLUMN first_attempt;",
 };
 
 }  // namespace millrace::engine

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json/parse.hpp>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -114,6 +115,18 @@ public:
         return R"({"event_id":")" + random_uuid(runtime.random()) +
                R"(","schema_version":1,"event_type":"created","timestamp":"2026-01-01T00:00:00Z","task_id":")" +
                task + R"(","user_id":")" + user + R"(","task_data":{"title":"t"}})";
+    }
+    // What /v1/handlers says of the handler, and of one of its partitions.
+    boost::json::object status() {
+        return boost::json::parse(supervisor->status()).at("handlers").at(0).as_object();
+    }
+    boost::json::object partition(std::size_t which) {
+        return status().at("partitions").at(which).as_object();
+    }
+    // Gauges follow within a second.
+    std::string metrics_text() {
+        runtime.advance(milliseconds(1'100));
+        return metrics->text();
     }
     // "user:task;" of every row of every shard.
     std::string rows() {

@@ -1,9 +1,8 @@
-// What holds inputs, and what people see of it: attempts over restarts, breakers, the inbox,
-// bounds, and partitions that are taken away while work is under way.
+// What holds inputs, and what people see of it: attempts over restarts, the inbox, bounds, and
+// partitions that are taken away while work is under way.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "events/time.hpp"
@@ -22,16 +21,6 @@ using testing::task_of;
 struct Held : ::testing::Test {
     EngineWorld world;
 
-    boost::json::object status() {
-        return boost::json::parse(world.supervisor->status()).at("handlers").at(0).as_object();
-    }
-    boost::json::object partition(std::size_t which) {
-        return status().at("partitions").at(which).as_object();
-    }
-    std::string metrics() {
-        world.runtime.advance(milliseconds(1'100));
-        return world.metrics->text();
-    }
     RedriveRecord record_at(int partition, std::size_t offset) {
         const TopicPartition origin{"tasks", {partition}};
         const auto& stored = world.transport.log.at(origin).at(offset);
@@ -81,17 +70,17 @@ TEST_F(Held, a_partition_says_which_key_holds_it_and_why) {
     world.send(0, "key-7", "bad");
     world.send(0, "u", "good");
     world.run();
-    const auto held = partition(0).at("waits_for");
+    const auto held = world.partition(0).at("waits_for");
     ASSERT_TRUE(held.is_object()) << boost::json::serialize(held);
     EXPECT_EQ(held.at("key"), "key-7");
     EXPECT_EQ(held.at("reason"), "retry");
     EXPECT_EQ(held.at("what"), "tasks/0 offset 0");
     EXPECT_EQ(held.at("error"), "no route");
     EXPECT_THAT(
-        metrics(),
+        world.metrics_text(),
         HasSubstr(
             R"(millrace_held{handler="model",partition="0",reason="retry",topic="tasks"} 1)"));
-    EXPECT_TRUE(partition(1).at("waits_for").is_null());
+    EXPECT_TRUE(world.partition(1).at("waits_for").is_null());
 }
 
 TEST_F(Held, a_record_behind_a_key_that_another_partition_holds_names_it) {
@@ -103,68 +92,7 @@ TEST_F(Held, a_record_behind_a_key_that_another_partition_holds_names_it) {
     world.run();
     world.send(1, "u", "behind");
     world.run();
-    EXPECT_EQ(partition(1).at("waits_for").at("what"), "tasks/0 offset 0");
-}
-
-TEST_F(Held, an_open_breaker_holds_the_partition_and_probes_until_one_succeeds) {
-    bool away = true;
-    int calls = 0;
-    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
-        ++calls;
-        return away ? dead_letter("away") : ModelHandler::insert(services, input);
-    };
-    world.section.breaker.streak = 5;
-    world.section.max_batch = 5;
-    world.section.shards = 1;
-    world.start();
-    for (int i = 0; i < 200; ++i) world.send(0, "u" + std::to_string(i), "t");
-    world.runtime.settle();
-    EXPECT_LT(calls, 20);
-    EXPECT_EQ(partition(0).at("breaker"), "open");
-    EXPECT_EQ(partition(0).at("waits_for").at("reason"), "breaker");
-    EXPECT_THAT(metrics(), HasSubstr(R"(millrace_breaker_open{handler="model"} 1)"));
-    const int before = calls;
-    world.runtime.advance(milliseconds(10'000));
-    EXPECT_GT(calls, before + 1);  // 1 s, 2 s, 4 s
-    EXPECT_LT(calls, before + 8);
-    away = false;
-    ASSERT_TRUE(
-        world.runtime.advance_until([&] { return partition(0).at("breaker") == "closed"; }));
-    world.run();
-    EXPECT_EQ(world.committed(0), Offset{200});
-    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(world.rows(), ';')) +
-                  world.transport.all_of("tasks-dlq").size(),
-              200U);
-    EXPECT_LT(world.transport.all_of("tasks-dlq").size(), 30U);
-}
-
-TEST_F(Held, while_a_breaker_is_open_the_budget_stands_still_and_other_partitions_go_on) {
-    bool away = true;
-    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
-        return away && input.origin.partition.value == 0 ? retry("away")
-                                                         : ModelHandler::insert(services, input);
-    };
-    world.section.breaker.streak = 3;
-    world.section.retry.budget = milliseconds(5'000);
-    world.start();
-    for (int i = 0; i < 10; ++i) world.send(0, "u" + std::to_string(i), "t");
-    world.send(1, "v", "t");
-    world.runtime.advance(milliseconds(120'000));
-    EXPECT_TRUE(world.transport.all_of("tasks-dlq").empty());
-    EXPECT_EQ(world.rows(), "v:t;");
-    away = false;
-    world.runtime.advance(milliseconds(70'000));
-    EXPECT_EQ(std::ranges::count(world.rows(), ';'), 11);
-    EXPECT_EQ(world.committed(0), Offset{10});
-}
-
-TEST_F(Held, what_nobody_can_read_does_not_open_a_breaker) {
-    world.section.breaker.streak = 3;
-    world.start();
-    for (int i = 0; i < 50; ++i) world.transport.append({"tasks", {0}}, std::nullopt, "not JSON");
-    world.run();
-    EXPECT_EQ(partition(0).at("breaker"), "closed");
-    EXPECT_EQ(world.transport.all_of("tasks-dlq").size(), 50U);
+    EXPECT_EQ(world.partition(1).at("waits_for").at("what"), "tasks/0 offset 0");
 }
 
 TEST_F(Held, a_redriven_record_runs_once_and_survives_a_crash) {
@@ -193,7 +121,7 @@ TEST_F(Held, a_redriven_record_runs_once_and_survives_a_crash) {
     world.run();
     EXPECT_TRUE(answered);
     EXPECT_EQ(world.rows(), "u:t;");  // its identity is known
-    EXPECT_EQ(status().at("inbox").to_number<int>(), 0);
+    EXPECT_EQ(world.status().at("inbox").to_number<int>(), 0);
     EXPECT_EQ(world.committed(0), Offset{1});
 }
 
@@ -211,7 +139,7 @@ TEST_F(Held, a_redriven_record_that_fails_again_becomes_a_dead_letter_again) {
     ASSERT_EQ(letters.size(), 2U);
     EXPECT_EQ(letters[0].value, letters[1].value);
     EXPECT_EQ(letters[1].header("millrace-offset"), "0");
-    EXPECT_EQ(status().at("inbox").to_number<int>(), 0);
+    EXPECT_EQ(world.status().at("inbox").to_number<int>(), 0);
 }
 
 TEST_F(Held, a_redrive_to_nowhere_says_why) {
@@ -248,13 +176,13 @@ TEST_F(Held, reading_stops_at_the_bound_of_intervals_and_goes_on_below_it) {
         world.send(0, "u" + std::to_string(i), i % 2 == 0 ? "odd" : "even");
         world.runtime.settle();
     }
-    EXPECT_EQ(partition(0).at("bound"), "max_intervals");
-    EXPECT_EQ(partition(0).at("waits_for").at("key"), "u0");
-    EXPECT_LT(status().at("totals").at("acked").to_number<int>(), 20);
+    EXPECT_EQ(world.partition(0).at("bound"), "max_intervals");
+    EXPECT_EQ(world.partition(0).at("waits_for").at("key"), "u0");
+    EXPECT_LT(world.status().at("totals").at("acked").to_number<int>(), 20);
     away = false;
     world.runtime.advance(milliseconds(30'000));
     EXPECT_EQ(world.committed(0), Offset{400});
-    EXPECT_TRUE(partition(0).at("bound").is_null());
+    EXPECT_TRUE(world.partition(0).at("bound").is_null());
 }
 
 TEST_F(Held, pending_inputs_are_bounded_over_all_shards) {
@@ -274,7 +202,7 @@ TEST_F(Held, pending_inputs_are_bounded_over_all_shards) {
         pending[done].first->complete(pending[done].second, "");
         world.run();
     }
-    EXPECT_EQ(status().at("totals").at("acked").to_number<int>(), 40);
+    EXPECT_EQ(world.status().at("totals").at("acked").to_number<int>(), 40);
 }
 
 TEST_F(Held, a_partition_that_is_taken_away_is_drained_first) {

@@ -1,7 +1,9 @@
-// The small parts of the engine by themselves: watermark, ring, lanes, progress, router, backoff.
+// The small parts of the engine by themselves: watermark, ring, lanes, attempts, progress, router,
+// backoff.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/attempts.hpp"
 #include "engine/backoff.hpp"
 #include "engine/dedupe_ring.hpp"
 #include "engine/lanes.hpp"
@@ -183,6 +185,35 @@ TEST(Lanes, removing_keeps_the_order_of_the_rest) {
     EXPECT_EQ(lanes.size(), 2U);
     EXPECT_EQ(lanes.take(*lanes.next())->id, 2U);
     EXPECT_EQ(lanes.take(*lanes.next())->id, 4U);
+}
+
+TEST(Attempts, what_lies_below_the_beginning_of_a_partition_that_came_back_is_forgotten) {
+    testing::ManualClock clock;
+    const auto input_at = [](int partition, std::int64_t offset) {
+        auto batch = std::make_shared<RecordBatch>();
+        batch->origin = {"tasks", {partition}};
+        batch->records.resize(1);
+        batch->records[0].offset = Offset{offset};
+        auto decoded = std::make_shared<DecodedBatch>(batch);
+        decoded->events.resize(1);
+        decoded->events[0].record = batch->records.data();
+        auto input = std::make_unique<Input>();
+        input->batch = decoded;
+        input->event = decoded->events.data();
+        input->failure = Failure{"handler", "away"};
+        return input;
+    };
+    Attempts attempts;
+    for (const std::int64_t offset : {9, 10, 100})
+        attempts.keep(*input_at(1, offset), clock.now(), std::chrono::nanoseconds(0));
+    attempts.keep(*input_at(12, 1), clock.now(), std::chrono::nanoseconds(0));
+    attempts.saved();
+    attempts.forget_below({"tasks", {1}}, Offset{10});
+    EXPECT_TRUE(attempts.changed());
+    EXPECT_FALSE(attempts.restore(*input_at(1, 9), clock));
+    EXPECT_TRUE(attempts.restore(*input_at(1, 10), clock));
+    EXPECT_TRUE(attempts.restore(*input_at(1, 100), clock));
+    EXPECT_TRUE(attempts.restore(*input_at(12, 1), clock));
 }
 
 TEST(PartitionProgress, waits_for_what_is_on_its_way_to_a_shard) {
