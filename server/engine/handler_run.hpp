@@ -83,6 +83,7 @@ public:
     void on_retry() override { ++totals_.retries; }
     void on_verdicts(const std::map<Verdict, std::size_t>& counts) override;
     void on_error(const ErrorNote& note) override;
+    bool holds(const TopicPartition& origin, Epoch epoch) const override;
     void on_handled(const std::map<TopicPartition, HandledCounts>& counts) override;
     void on_probed(const TopicPartition& origin, ProbeResult result) override;
     void on_room() override;
@@ -110,6 +111,7 @@ private:
         bool reading = false;  // the consumer was told where to begin
         bool started = false;  // the log said where reading began
         bool let_go = false;   // revoked: what still comes of it is dropped, and read again
+        bool forgotten = false;  // and its shards were told to forget it
         std::string held;      // why it is not read
         std::string bound;     // the limit at which reading has stopped; empty: none
         Breaker breaker;

@@ -26,6 +26,12 @@ HandlerRun::PartitionState* HandlerRun::find_turn(const TopicPartition& origin,
     return found->second.let_go ? nullptr : &found->second;
 }
 
+bool HandlerRun::holds(const TopicPartition& origin, Epoch epoch) const {
+    const auto found = partitions_.find(origin);
+    return found != partitions_.end() && found->second.epoch == epoch &&
+           !found->second.forgotten && !found->second.resetting;
+}
+
 void HandlerRun::on_batch(RecordBatchPtr batch) {
     PartitionState* partition = find_partition(batch->origin, batch->epoch);
     if (partition == nullptr || partition->resetting || batch->records.empty()) return;
@@ -180,6 +186,7 @@ void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions
         found->second.probe_timer.reset();
     }
     drain_shards(partitions, [this, partitions, done = std::move(done)] {
+        for (const auto& origin : let_go(partitions)) partitions_.at(origin).forgotten = true;
         forget(let_go(partitions), [this, partitions, done] {
             flush([this, partitions, done] {
                 erase(let_go(partitions));

@@ -82,6 +82,9 @@ public:
     virtual ~ShardOwner() = default;
     virtual void on_shard_released(std::size_t shard, const ShardRelease& release) = 0;
     virtual void on_shard_failed(std::size_t shard, const Error& error) = 0;
+    // Whether what was read of the partition in that assignment is still this server's to decide
+    // on; if not, its shards were told to forget it.
+    virtual bool holds(const TopicPartition& origin, Epoch epoch) const = 0;
     virtual void on_retry() = 0;
     virtual void on_verdicts(const std::map<Verdict, std::size_t>& counts) = 0;
     virtual void on_error(const ErrorNote& note) = 0;
@@ -198,7 +201,7 @@ private:
     template <class Call>
     void on_loop(Call call) {
         setup_.runtime.loop().post(
-            [self = shared_from_this(), call = std::move(call)] { call(self->setup_.owner); });
+            [self = shared_from_this(), call = std::move(call)]() mutable { call(self->setup_.owner); });
     }
 
     // Records, timers and responses come in (shard_intake.cpp).

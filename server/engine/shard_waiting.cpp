@@ -133,9 +133,13 @@ void Shard::send_dead_letter(Input& input) {
             if (const auto self = weak.lock()) self->dead_letter_sent(id, result);
         });
     };
-    setup_.runtime.loop().post([&transport = setup_.transport,
-                                letter = make_dead_letter(input, context),
-                                answer = std::move(answer)]() mutable {
+    std::optional<std::pair<TopicPartition, Epoch>> assignment;
+    if (input.from_log()) assignment.emplace(input.origin(), input.batch->batch->epoch);
+    on_loop([&transport = setup_.transport, assignment = std::move(assignment),
+             letter = make_dead_letter(input, context),
+             answer = std::move(answer)](const ShardOwner& owner) mutable {
+        // Let go of meanwhile: it is read again, and has its outcome there.
+        if (assignment && !owner.holds(assignment->first, assignment->second)) return;
         write_dead_letter(transport, std::move(letter), std::move(answer));
     });
 }

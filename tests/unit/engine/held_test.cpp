@@ -259,5 +259,26 @@ TEST_F(Held, a_partition_goes_at_the_deadline_and_what_completes_late_commits_no
     EXPECT_EQ(world.rows(), "u:t;");
 }
 
+// Its last attempt ends when its shard was told to forget it: it is read again, and what comes of
+// it is decided then.
+TEST_F(Held, a_record_that_was_let_go_gets_no_dead_letter_from_its_old_owner) {
+    world.model->on_message = [&](ShardServices&, const MessageInput& input) {
+        if (task_of(input) == "pends") return Outcome{OutcomeKind::kPending, {}, {}};
+        return input.attempt == 1 ? retry("away") : dead_letter("no");
+    };
+    world.section.pending_timeout = milliseconds(60'000);
+    world.section.retry.initial = world.section.retry.maximum = milliseconds(10'000);
+    world.start();
+    world.send(0, "u", "pends");
+    world.send(0, "v", "dies");
+    world.runtime.settle();
+    world.transport.rebalance();
+    world.runtime.park("model");
+    world.runtime.advance(milliseconds(15'000));  // `revoke_timeout`
+    world.runtime.unpark();
+    world.runtime.advance(milliseconds(15'000));
+    EXPECT_EQ(world.transport.all_of("tasks-dlq").size(), 1U);
+}
+
 }  // namespace
 }  // namespace millrace::engine
