@@ -23,8 +23,8 @@ std::optional<milliseconds> Attempts::restore(Input& input, Clock& clock) {
     input.failure = Failure{row.error_class, row.message};
     // The wall clock may have been set back: then the wait begins again.
     const auto planned = row.next - row.last_failure;
-    const auto wait = std::clamp<Timestamp::duration>(row.next - clock.now(),
-                                                      Timestamp::duration(0), planned);
+    const auto wait =
+        std::clamp<Timestamp::duration>(row.next - clock.now(), Timestamp::duration(0), planned);
     input.budget_since = clock.monotonic() + wait - row.spent;
     return std::chrono::ceil<milliseconds>(wait);
 }

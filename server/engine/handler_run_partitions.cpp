@@ -13,14 +13,13 @@ constexpr milliseconds kFlushInterval{50};
 
 }  // namespace
 
-HandlerRun::PartitionState* HandlerRun::find_partition(const TopicPartition& origin, Epoch epoch) {
+PartitionState* HandlerRun::find_partition(const TopicPartition& origin, Epoch epoch) {
     const auto found = partitions_.find(origin);
     if (found == partitions_.end() || found->second.epoch != epoch) return nullptr;
     return found->second.let_go ? nullptr : &found->second;
 }
 
-HandlerRun::PartitionState* HandlerRun::find_turn(const TopicPartition& origin,
-                                                  std::uint64_t turn) {
+PartitionState* HandlerRun::find_turn(const TopicPartition& origin, std::uint64_t turn) {
     const auto found = partitions_.find(origin);
     if (found == partitions_.end() || found->second.turn != turn) return nullptr;
     return found->second.let_go ? nullptr : &found->second;
@@ -28,8 +27,8 @@ HandlerRun::PartitionState* HandlerRun::find_turn(const TopicPartition& origin,
 
 bool HandlerRun::holds(const TopicPartition& origin, Epoch epoch) const {
     const auto found = partitions_.find(origin);
-    return found != partitions_.end() && found->second.epoch == epoch &&
-           !found->second.forgotten && !found->second.resetting;
+    return found != partitions_.end() && found->second.epoch == epoch && !found->second.forgotten &&
+           !found->second.resetting;
 }
 
 void HandlerRun::on_batch(RecordBatchPtr batch) {

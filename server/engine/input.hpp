@@ -50,12 +50,12 @@ struct Input {
     std::optional<TimerRow> timer;
     std::optional<CallResponse> response;
 
-    DecodedBatchPtr batch;  // what `event` lives in
+    DecodedBatchPtr batch;   // what `event` lives in
     std::int64_t inbox = 0;  // of an event that is a row of the inbox: its sequence
     int redrives = 0;        // how often a dead letter of it was sent back
     std::size_t bytes = 0;
 
-    std::uint32_t attempt = 0;  // of the current or last run
+    std::uint32_t attempt = 0;                 // of the current or last run
     std::chrono::nanoseconds budget_since{0};  // monotonic; later by what does not count
     Timestamp first_failure;
     Timestamp last_failure;

@@ -119,8 +119,9 @@ private:
     void make_interruptible(sqlite::Database* database);
     template <class Call>
     void on_loop(Call call) {
-        setup_.runtime.loop().post(
-            [self = shared_from_this(), call = std::move(call)]() mutable { call(self->setup_.owner); });
+        setup_.runtime.loop().post([self = shared_from_this(), call = std::move(call)]() mutable {
+            call(self->setup_.owner);
+        });
     }
 
     // Records, timers and responses come in (shard_intake.cpp).

@@ -109,7 +109,8 @@ Result<std::map<std::string, AttemptRow>> StateFile::load_attempts() {
 
 Result<void> StateFile::save_attempt(const std::string& input, const AttemptRow& attempt) {
     auto insert = statement(
-        "INSERT OR REPLACE INTO _attempts(input, attempt, first_failure, last_failure, next, class, "
+        "INSERT OR REPLACE INTO _attempts(input, attempt, first_failure, last_failure, next, "
+        "class, "
         "message, spent) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
     if (!insert) return insert.error();
     auto& row = **insert;

@@ -112,7 +112,8 @@ TEST_F(OpenBreaker, a_record_that_failed_as_a_probe_has_its_own_budget_and_no_mo
         const bool poison = testing::task_of(input) == "poison";
         return away || poison ? retry("away") : ModelHandler::insert(services, input);
     };
-    world.section.breaker = {.streak = 3, .initial = milliseconds(500), .maximum = milliseconds(500)};
+    world.section.breaker = {
+        .streak = 3, .initial = milliseconds(500), .maximum = milliseconds(500)};
     world.section.retry = {milliseconds(5'000), milliseconds(2'000), milliseconds(2'000), 1.0};
     world.section.shards = 1;
     world.start();
@@ -124,8 +125,8 @@ TEST_F(OpenBreaker, a_record_that_failed_as_a_probe_has_its_own_budget_and_no_mo
     world.runtime.advance(milliseconds(60'000));
     ASSERT_EQ(dead_letters(), 0U);
     away = false;
-    ASSERT_TRUE(world.runtime.advance_until(
-        [&] { return world.partition(0).at("breaker") == "closed"; }));
+    ASSERT_TRUE(
+        world.runtime.advance_until([&] { return world.partition(0).at("breaker") == "closed"; }));
     world.runtime.advance(milliseconds(8'000));
     EXPECT_EQ(dead_letters(), 1U);
     EXPECT_EQ(effects(), 3);
