@@ -158,7 +158,7 @@ std::shared_ptr<Shard> HandlerRun::make_shard(const std::string& shard_name) {
                      setup_.section,
                      setup_.dead_letters,
                      group_,
-                     *setup_.factory,
+                     setup_.factory,
                      surroundings_.runtime,
                      surroundings_.transport,
                      surroundings_.reader,
@@ -283,6 +283,7 @@ void HandlerRun::on_shard_failed(std::size_t, const Error& error) { fail_shard(e
 void HandlerRun::stop(milliseconds deadline, std::function<void()> done) {
     restart_timer_.reset();
     waiting_for_start_.clear();
+    waiting_swap_.reset();
     const bool was_running = state_ == RunState::kRunning;
     set_state(RunState::kStopping, "");
     auto finished = std::make_shared<bool>(false);

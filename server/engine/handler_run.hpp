@@ -7,8 +7,8 @@
 // would and starts it again with backoff; with a damaged file it stays down until it is told to
 // start again. A partition whose position the log or the group contradicts is held.
 //
-// Thread rule: the loop thread. Ownership: of the Supervisor; owns the handler's thread pool, which
-// must outlive the shards' tasks.
+// Thread rule: the loop thread. Ownership: of the Supervisor, and of what it asks the transport until
+// that has answered; owns the handler's thread pool, which must outlive the shards' tasks.
 #pragma once
 
 #include <atomic>
@@ -47,7 +47,9 @@ enum class RunState {
 
 const char* to_string(RunState state);
 
-class HandlerRun final : public ConsumerListener, public ShardOwner {
+class HandlerRun final : public std::enable_shared_from_this<HandlerRun>,
+                         public ConsumerListener,
+                         public ShardOwner {
 public:
     HandlerRun(const Surroundings& surroundings, const std::string& group_prefix,
                HandlerSetup setup);
@@ -65,6 +67,8 @@ public:
     void replay(const ReplayRequest& request, CommandAnswer::Done done);
     void resume(const ResumeRequest& request, CommandAnswer::Done done);
     void restart(CommandAnswer::Done done);
+    // Another version of the handler takes over (handler_run_swap.cpp).
+    void swap(std::shared_ptr<HandlerFactory> next, CommandAnswer::Done done);
     const std::string& name() const { return section().name; }
 
     void on_assigned(Epoch epoch, const std::vector<Assigned>& partitions) override;
@@ -115,6 +119,7 @@ private:
     };
     struct Question;
     struct Replay;
+    struct Swap;
 
     const HandlerSection& section() const { return setup_.section; }
     const HandlerTraits& traits() const { return setup_.factory->traits(); }
@@ -177,6 +182,15 @@ private:
     void go_back(const std::shared_ptr<Replay>& replay);
     void move_back(const TopicPartition& origin, Offset to, std::function<void()> done);
 
+    // Another version (handler_run_swap.cpp).
+    void begin_swap(const std::shared_ptr<Swap>& swap);
+    void start_other(const std::shared_ptr<Swap>& swap);
+    void try_version(const std::shared_ptr<Swap>& swap);
+    void swap_shard(const std::shared_ptr<Swap>& swap, std::size_t index);
+    void swapped(const std::shared_ptr<Swap>& swap);
+    void swap_failed(const std::shared_ptr<Swap>& swap);
+    void count_swap(const char* outcome);
+
     // Partitions (handler_run_partitions.cpp).
     PartitionState* find_partition(const TopicPartition& origin, Epoch epoch);
     PartitionState* find_turn(const TopicPartition& origin, std::uint64_t turn);
@@ -237,7 +251,7 @@ private:
 
     // Questions (handler_run_questions.cpp).
     void answered(const std::shared_ptr<Question>& question);
-    void merge(const std::shared_ptr<Question>& question);
+    void merge(const std::shared_ptr<Question>& question, HandlerFactory& factory);
 
     Surroundings surroundings_;
     HandlerSetup setup_;
@@ -285,6 +299,8 @@ private:
     Turns to_survey_;
     std::unique_ptr<Timer> survey_timer_;
     std::vector<CommandAnswerPtr> waiting_for_start_;
+    bool swapping_ = false;
+    std::unique_ptr<Timer> waiting_swap_;
     bool flushing_ = false;
     std::unique_ptr<Timer> flush_timer_;
     std::unique_ptr<Timer> restart_timer_;

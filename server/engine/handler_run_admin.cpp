@@ -186,12 +186,14 @@ void HandlerRun::find_goal(const std::shared_ptr<Replay>& replay, const TopicPar
     const ReplayRequest& request = replay->request;
     if (request.from == ReplayRequest::From::kTime) {
         return surroundings_.transport.offset_at(
-            origin, request.time, [this, replay, origin](const Result<Offset>& offset) {
+            origin, request.time,
+            [this, self = shared_from_this(), replay, origin](const Result<Offset>& offset) {
                 found_goal(replay, origin, offset);
             });
     }
     surroundings_.transport.watermarks(
-        origin, [this, replay, origin](const Result<Watermarks>& log) {
+        origin,
+        [this, self = shared_from_this(), replay, origin](const Result<Watermarks>& log) {
             if (!log) return found_goal(replay, origin, log.error());
             if (replay->request.from == ReplayRequest::From::kEarliest)
                 return found_goal(replay, origin, log->low);

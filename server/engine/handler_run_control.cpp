@@ -108,9 +108,10 @@ void HandlerRun::redrive(RedriveRecord record, Callback<Result<void>> done) {
         return done(fail(ErrorCode::kUnavailable,
                          fmt::format("handler {} is {}, try again", name(), to_string(state_))));
     // Decoded for its lane, off the loop.
-    files_->post([this, record = std::move(record), done = std::move(done)]() mutable {
+    files_->post([this, record = std::move(record), done = std::move(done),
+                  raw = traits().raw]() mutable {
         const auto batch = batch_of(record);
-        auto decoded = decode(surroundings_.reader, traits().raw, batch);
+        auto decoded = decode(surroundings_.reader, raw, batch);
         surroundings_.runtime.loop().post([this, decoded = std::move(decoded),
                                            record = std::move(record),
                                            done = std::move(done)]() mutable {

@@ -43,13 +43,14 @@ void HandlerRun::on_batch(RecordBatchPtr batch) {
     apply_back_pressure();
     const std::size_t shards = shards_.size();
     partition->decoder->post(
-        [this, batch = std::move(batch), own = partition->shard, shards, turn = partition->turn] {
-            const auto decoded = decode(surroundings_.reader, traits().raw, batch);
+        [this, batch = std::move(batch), own = partition->shard, shards, turn = partition->turn,
+         raw = traits().raw] {
+            const auto decoded = decode(surroundings_.reader, raw, batch);
             std::vector<Part> parts;
             if (own)
                 parts.push_back(whole(*decoded, *own));
             else
-                parts = split_by_lane(*decoded, shards, traits().raw);
+                parts = split_by_lane(*decoded, shards, raw);
             const Handed handed{turn, fingerprint_of(batch->records.back())};
             surroundings_.runtime.loop().post([this, decoded, handed, parts = std::move(parts)] {
                 dispatch(decoded, parts, handed);

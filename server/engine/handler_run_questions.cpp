@@ -69,10 +69,10 @@ void HandlerRun::answered(const std::shared_ptr<Question>& question) {
         if (!answer && answer.error().code != ErrorCode::kUnavailable)
             return question->done(answer.error());
     }
-    files_->post([this, question] { merge(question); });
+    files_->post([this, question, factory = setup_.factory] { merge(question, *factory); });
 }
 
-void HandlerRun::merge(const std::shared_ptr<Question>& question) {
+void HandlerRun::merge(const std::shared_ptr<Question>& question, HandlerFactory& factory) {
     std::vector<std::string> texts;
     boost::json::array here;
     boost::json::array elsewhere;
@@ -80,7 +80,7 @@ void HandlerRun::merge(const std::shared_ptr<Question>& question) {
         (answer ? here : elsewhere).push_back(boost::json::value(shard));
         if (answer) texts.push_back(std::move(*answer));
     }
-    auto merged = setup_.factory->merge(question->name, question->parameters, texts);
+    auto merged = factory.merge(question->name, question->parameters, texts);
     if (merged) {
         const boost::json::object shards{{"answered", std::move(here)},
                                          {"elsewhere", std::move(elsewhere)}};

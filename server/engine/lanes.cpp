@@ -70,6 +70,10 @@ InputPtr Lanes::take(Input& input) {
 
 void Lanes::wake(Input& input) { queue(*input.lane); }
 
+void Lanes::wake_all() {
+    for (auto& [key, lane] : lanes_) queue(lane);
+}
+
 void Lanes::remove_if(const std::function<bool(const Input&)>& predicate) {
     for (auto entry = lanes_.begin(); entry != lanes_.end();) {
         Lane& lane = (entry++)->second;

@@ -40,6 +40,8 @@ public:
     InputPtr take(Input& input);
     // Its state has changed to one that can run.
     void wake(Input& input);
+    // All that can run are in the queue again.
+    void wake_all();
     // Takes out every input for which the predicate holds.
     void remove_if(const std::function<bool(const Input&)>& predicate);
     void for_each(const std::function<void(Input&)>& visit);

@@ -11,7 +11,7 @@ namespace millrace::engine {
 Shard::Shard(ShardSetup setup)
     : setup_(std::move(setup)),
       stateful_(!setup_.path.empty()),
-      broadcast_(setup_.factory.traits().broadcast),
+      broadcast_(setup_.factory->traits().broadcast),
       slot_(setup_.crashes != nullptr ? setup_.crashes->open_slot(setup_.identity)
                                       : std::make_shared<CallSlot>()) {}
 
@@ -54,7 +54,16 @@ Result<void> Shard::open_now() {
 }
 
 Result<void> Shard::migrate() {
-    const auto& traits = setup_.factory.traits();
+    auto done = state_->begin();
+    if (done) done = upgrade_tables(*setup_.factory);
+    if (done) done = state_->commit();
+    if (!done) state_->roll_back();
+    return done;
+}
+
+// In a transaction of the caller's.
+Result<void> Shard::upgrade_tables(HandlerFactory& factory) {
+    const auto& traits = factory.traits();
     auto stored = state_->meta("plugin_version");
     if (!stored) return stored.error();
     const auto from = static_cast<std::uint32_t>(std::stoul(stored->value_or("0")));
@@ -65,30 +74,22 @@ Result<void> Shard::migrate() {
                                 setup_.path, traits.plugin, from, traits.state_version));
     }
     if (from == traits.state_version) return {};
-    auto done = state_->begin();
-    if (!done) return done;
     CallContext context;
     context.trust = sqlite::Trust::kPluginSchema;
     services_->begin_call(std::move(context));
-    {
+    auto done = [&] {
         const CallScope noted = note_call(CallKind::kMigrate);
-        done = setup_.factory.migrate(*services_, from);
-    }
+        return factory.migrate(*services_, from);
+    }();
     services_->end_call();
     services_->drop_statements();
-    if (done) {
-        auto bare = state_->tables_without_primary_key();
-        if (!bare)
-            done = bare.error();
-        else if (!bare->empty())
-            done =
-                fail(ErrorCode::kInvalid, fmt::format("plugin {}: its table {} needs a PRIMARY KEY",
-                                                      traits.plugin, bare->front()));
-    }
-    if (done) done = state_->set_meta("plugin_version", std::to_string(traits.state_version));
-    if (done) done = state_->commit();
-    if (!done) state_->roll_back();
-    return done;
+    if (!done) return done;
+    auto bare = state_->tables_without_primary_key();
+    if (!bare) return bare.error();
+    if (!bare->empty())
+        return fail(ErrorCode::kInvalid, fmt::format("plugin {}: its table {} needs a PRIMARY KEY",
+                                                     traits.plugin, bare->front()));
+    return state_->set_meta("plugin_version", std::to_string(traits.state_version));
 }
 
 Result<void> Shard::load() {
@@ -134,21 +135,29 @@ void Shard::report_unsent() {
 }
 
 Result<void> Shard::renew_instance() {
-    if (instance_) {
-        const CallScope noted = note_call(CallKind::kStop);
-        instance_.reset();
-    }
-    CallContext context;
-    context.trust = sqlite::Trust::kPluginRead;
-    services_->begin_call(std::move(context));
-    auto made = [this] {
-        const CallScope noted = note_call(CallKind::kCreate);
-        return setup_.factory.create(setup_.identity, *services_);
-    }();
-    services_->end_call();
+    stop_instance(instance_);
+    auto made = make_instance(*setup_.factory);
     if (!made) return made.error();
     instance_ = std::move(*made);
     return {};
+}
+
+Result<std::unique_ptr<HandlerInstance>> Shard::make_instance(HandlerFactory& factory) {
+    CallContext context;
+    context.trust = sqlite::Trust::kPluginRead;
+    services_->begin_call(std::move(context));
+    auto made = [&] {
+        const CallScope noted = note_call(CallKind::kCreate);
+        return factory.create(setup_.identity, *services_);
+    }();
+    services_->end_call();
+    return made;
+}
+
+void Shard::stop_instance(std::unique_ptr<HandlerInstance>& instance) {
+    if (!instance) return;
+    const CallScope noted = note_call(CallKind::kStop);
+    instance.reset();
 }
 
 void Shard::fail_shard(const Error& error) {
@@ -156,6 +165,7 @@ void Shard::fail_shard(const Error& error) {
     failed_ = true;
     if (state_) state_->roll_back();
     refuse_incoming(error);
+    refuse_swap(error);
     const bool advice = is_storage_fault(error) && error.code != ErrorCode::kConflict;
     const Error told = advice ? with_remedy(error, setup_.path) : error;
     on_loop(
@@ -183,14 +193,12 @@ void Shard::close_now() {
     pause_timer_.reset();
     next_timer_.reset();
     refuse_incoming(fail(ErrorCode::kUnavailable, "the shard is closed"));
+    refuse_swap(fail(ErrorCode::kUnavailable, "the shard is closed"));
     setup_.in_flight -= std::exchange(pending_, 0);
     lanes_.for_each([](Input& input) { input.wait.reset(); });
     if (events_) events_->stop();
     if (calls_) calls_->stop();
-    {
-        const CallScope noted = note_call(CallKind::kStop);
-        instance_.reset();
-    }
+    stop_instance(instance_);
     if (services_) {
         services_->drop_statements();
         services_->set_state(nullptr);

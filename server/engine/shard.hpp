@@ -47,6 +47,9 @@ enum class ResetScope {
     kPositionAndIdentities,  // also its topic's dedupe ring: records are to be processed again
 };
 
+// How long the inputs of a shard waited while another version of its handler took over.
+using SwapDone = std::function<void(Result<std::chrono::nanoseconds>)>;
+
 class Shard final : public std::enable_shared_from_this<Shard> {
 public:
     explicit Shard(ShardSetup setup);
@@ -71,6 +74,12 @@ public:
     void block(TopicPartition origin);
     void probe(TopicPartition origin);
     void unblock(TopicPartition origin);
+    // Whether another version of the handler takes the state of this shard: its tables are brought
+    // up to date and an instance is made, and all of it undone.
+    void try_version(std::shared_ptr<HandlerFactory> next, std::function<void(Result<void>)> done);
+    // It takes over, between two inputs; what is pending is waited for, at most a call's `timeout`.
+    // Calls back with how long inputs waited. On failure the old one goes on.
+    void swap(std::shared_ptr<HandlerFactory> next, SwapDone done);
     // Looks again whether something can run.
     void wake();
     void close(std::function<void()> done);
@@ -97,6 +106,12 @@ private:
         std::chrono::nanoseconds since{0};
         bool probing = false;
     };
+    struct Swap {  // asked for, and not yet done
+        std::shared_ptr<HandlerFactory> next;
+        SwapDone done;
+        std::chrono::nanoseconds since{0};
+        std::unique_ptr<Timer> patience;
+    };
     struct Drain {
         std::vector<TopicPartition> origins;  // empty: all
         std::function<void()> done;
@@ -113,7 +128,10 @@ private:
     Result<void> open_now();
     Result<void> migrate();
     Result<void> load();
+    Result<void> upgrade_tables(HandlerFactory& factory);
     Result<void> renew_instance();
+    Result<std::unique_ptr<HandlerInstance>> make_instance(HandlerFactory& factory);
+    void stop_instance(std::unique_ptr<HandlerInstance>& instance);
     void fail_shard(const Error& error);
     void close_now();
     void make_interruptible(sqlite::Database* database);
@@ -145,6 +163,14 @@ private:
     // Letting go in good order (shard_drain.cpp).
     bool is_busy(const Drain& drain) const;
     void check_drained();
+
+    // Another version of the handler (shard_swap.cpp).
+    Result<std::unique_ptr<HandlerInstance>> adopt(HandlerFactory& next);
+    bool waits_for_swap(const Input& input) const;
+    void check_swap();
+    void swap_now();
+    void give_up_pending();
+    void refuse_swap(const Error& error);
 
     // A batch (shard_batch.cpp).
     void schedule();
@@ -270,6 +296,7 @@ private:
     std::unique_ptr<Timer> next_timer_;
     std::set<std::pair<std::string, std::int64_t>> loaded_timers_;
     std::vector<Drain> drains_;
+    std::optional<Swap> swap_;
     std::vector<std::function<void()>> after_sync_;
 };
 

@@ -23,12 +23,13 @@ void Shard::wake() {
 }
 
 void Shard::schedule() {
-    if (scheduled_ || paused_ || closed_ || failed_ || !has_work()) return;
+    if (scheduled_ || paused_ || closed_ || failed_ || (!has_work() && !swap_)) return;
     scheduled_ = true;
     setup_.strand->post([self = shared_from_this()] {
         self->scheduled_ = false;
         if (!self->closed_ && !self->failed_ && !self->paused_ && self->has_work())
             self->run_batch();
+        self->check_swap();
         self->check_drained();
     });
 }
@@ -52,6 +53,7 @@ void Shard::run_inputs() {
     for (std::size_t i = 0; i < setup_.section.max_batch && !failed_ && !is_full(); ++i) {
         Input* input = lanes_.next();
         if (input == nullptr) break;
+        if (waits_for_swap(*input)) continue;
         switch (process(*input)) {
             case Step::kNext:
                 continue;

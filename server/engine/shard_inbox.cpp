@@ -52,7 +52,7 @@ void Shard::add_inbox_row(InboxRow row) {
     input->inbox = row.sequence;
     input->redrives = row.record.redrives;
     input->batch =
-        decode(setup_.reader, setup_.factory.traits().raw, batch_of(std::move(row.record)));
+        decode(setup_.reader, setup_.factory->traits().raw, batch_of(std::move(row.record)));
     input->event = &input->batch->events.front();
     if (ring_of(input->origin().topic) == nullptr) return;
     const std::string lane = lane_key(*input);

@@ -75,7 +75,7 @@ Input& Shard::add(std::string_view lane, InputPtr input) {
 // positions in it.
 std::string_view Shard::lane_of_record(const DecodedEvent& event,
                                        std::string_view partition) const {
-    return broadcast_ ? partition : lane_of(event, setup_.factory.traits().raw, partition);
+    return broadcast_ ? partition : lane_of(event, setup_.factory->traits().raw, partition);
 }
 
 std::string Shard::lane_key(const Input& input) const {

@@ -81,7 +81,7 @@ struct ShardSetup {
     const HandlerSection& section;
     const std::map<std::string, std::string>& dead_letters;
     std::string group;
-    HandlerFactory& factory;
+    std::shared_ptr<HandlerFactory> factory;
     Runtime& runtime;
     Transport& transport;
     const EnvelopeReader& reader;

@@ -25,7 +25,7 @@ Shard::Step Shard::process(Input& input) {
             return Step::kNext;
         }
         const DecodedEvent& event = *input.event;
-        if (is_unread(event, setup_.factory.traits().raw)) return skip_or_fail_unread(input);
+        if (is_unread(event, setup_.factory->traits().raw)) return skip_or_fail_unread(input);
         if (rings_.at(input.origin().topic)->contains(event.identity))
             return resolve_unhandled(input, Verdict::kDuplicate);
         if (hops_of(input) > setup_.section.max_hops) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -11,15 +12,39 @@ namespace millrace::engine {
 
 Supervisor::Supervisor(const Surroundings& surroundings, std::string group_prefix,
                        std::vector<HandlerSetup> handlers)
-    : surroundings_(surroundings) {
-    for (auto& setup : handlers)
-        runs_.push_back(
-            std::make_unique<HandlerRun>(surroundings_, group_prefix, std::move(setup)));
+    : surroundings_(surroundings), group_prefix_(std::move(group_prefix)) {
+    for (auto& setup : handlers) add(std::move(setup));
 }
 
 Supervisor::~Supervisor() = default;
 
+void Supervisor::add(HandlerSetup handler) {
+    runs_.push_back(
+        std::make_shared<HandlerRun>(surroundings_, group_prefix_, std::move(handler)));
+    if (started_) runs_.back()->start();
+}
+
+void Supervisor::remove(const std::string& handler, milliseconds deadline,
+                        std::function<void()> done) {
+    const auto found =
+        std::ranges::find_if(runs_, [&](const auto& run) { return run->name() == handler; });
+    if (found == runs_.end()) return surroundings_.runtime.loop().post(std::move(done));
+    (*found)->stop(deadline, [this, run = *found, done = std::move(done)] {
+        std::erase(runs_, run);
+        // Destroyed when its own callback has returned.
+        surroundings_.runtime.loop().post([run, done] { done(); });
+    });
+}
+
+void Supervisor::swap(const std::string& handler, std::shared_ptr<HandlerFactory> next,
+                      Callback<Result<std::string>> done) {
+    HandlerRun* run = find(handler);
+    if (run == nullptr) return done(unknown(handler));
+    run->swap(std::move(next), std::move(done));
+}
+
 void Supervisor::start() {
+    started_ = true;
     for (const auto& run : runs_) run->start();
 }
 

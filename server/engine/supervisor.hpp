@@ -98,6 +98,16 @@ public:
     void resume(const std::string& handler, const ResumeRequest& request,
                 Callback<Result<std::string>> done);
     void restart(const std::string& handler, Callback<Result<std::string>> done);
+    // Another version of the handler takes over its state while it runs: {"handler", "state",
+    // "from", "to", "shards", "took_ms", "longest_hold_ms"}; one that was down is started with it.
+    // On failure the old one goes on. kInvalid: not of the same kind, or it does not take the
+    // state.
+    void swap(const std::string& handler, std::shared_ptr<HandlerFactory> next,
+              Callback<Result<std::string>> done);
+    // Handlers come and go while the others run. Their names are unique.
+    void add(HandlerSetup handler);
+    // Drains until the deadline and forgets it; its state and its group's offsets stay.
+    void remove(const std::string& handler, milliseconds deadline, std::function<void()> done);
     // Why the server is not ready, one line each; empty: ready.
     std::vector<std::string> unready() const;
 
@@ -106,7 +116,9 @@ private:
     Error unknown(const std::string& handler) const;
 
     Surroundings surroundings_;
-    std::vector<std::unique_ptr<HandlerRun>> runs_;
+    std::string group_prefix_;
+    bool started_ = false;
+    std::vector<std::shared_ptr<HandlerRun>> runs_;
 };
 
 }  // namespace millrace::engine

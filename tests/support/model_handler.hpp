@@ -44,6 +44,7 @@ public:
     std::function<engine::Outcome(engine::ShardServices&, const engine::MessageInput&,
                                   std::string_view)>
         on_complete = [](auto&, auto&, auto) { return engine::Outcome{}; };
+    std::function<Result<void>()> on_create = [] { return Result<void>(); };
     int instances = 0;
 
     // One row per event.
@@ -65,6 +66,7 @@ public:
     Result<std::unique_ptr<engine::HandlerInstance>> create(
         const engine::ShardIdentity&, engine::ShardServices& services) override {
         ++instances;
+        if (auto allowed = on_create(); !allowed) return allowed.error();
         return std::unique_ptr<engine::HandlerInstance>(
             std::make_unique<Instance>(*this, services));
     }
