@@ -57,6 +57,9 @@ struct Tally {
     void add(const Tally& other);
 };
 
+// The consumer group of a handler.
+inline std::string group_of(const std::string& handler) { return "sim." + handler; }
+
 class Oracle final : public ClusterWatch, public Witness {
 public:
     Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::string root,
@@ -102,12 +105,16 @@ private:
         std::map<std::pair<std::string, CopyKey>, std::uint64_t> last_step;  // by process
     };
 
+    // What was written (oracle_topics.cpp).
     void read_topics();
     void read_letter(const TopicPartition& origin, const Stored& letter);
     void read_event(const Stored& event);
+
     const HandlerPlan* plan_of_group(const std::string& group) const;
     Fate fate_of(const Produced& record, const HandlerPlan& plan) const;
     bool is_resolved(const Produced& record, const HandlerPlan& plan);
+
+    // Disks (oracle_files.cpp).
     std::vector<LogRow> read_logs(CrashKind kind);
     void read_log_file(const std::string& copy, const std::string& process,
                        std::vector<LogRow>& rows);

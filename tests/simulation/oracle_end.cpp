@@ -79,7 +79,7 @@ void Oracle::check_record(const HandlerPlan& plan, const Produced& record,
 std::size_t Oracle::owners_of(const TopicPartition& origin, const HandlerPlan& plan) const {
     std::set<std::string> owners;
     for (const auto& tenure : cluster_->tenures()) {
-        if (tenure.origin == origin && tenure.group == "sim." + plan.section.name)
+        if (tenure.origin == origin && tenure.group == group_of(plan.section.name))
             owners.insert(tenure.process);
     }
     return owners.size();
@@ -129,7 +129,7 @@ bool Oracle::may_repeat(const HandlerPlan& plan, const LogRow& first, const LogR
     const Tenure* began = nullptr;
     for (const auto& tenure : cluster_->tenures()) {
         if (tenure.process == later.process && tenure.origin == later.origin &&
-            tenure.group == "sim." + plan.section.name && tenure.step <= when(later))
+            tenure.group == group_of(plan.section.name) && tenure.step <= when(later))
             began = &tenure;
     }
     return began != nullptr && began->committed.value_or(Offset{0}) <= later.offset;

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "events/ids.hpp"
 #include "simulation/world_process.hpp"
 
 namespace millrace::simulation {
@@ -78,167 +77,6 @@ void World::print(const std::string& text) const {
                  static_cast<unsigned long long>(scheduler_.steps()), text.c_str());
 }
 
-template <class Act>
-void World::from_time_to_time(nanoseconds mean, Act act) {
-    if (mean.count() == 0) return;
-    const auto wait = static_cast<std::int64_t>(-std::log(1.0 - random_.unit()) *
-                                                static_cast<double>(mean.count()));
-    fate_.later(nanoseconds(wait), [this, mean, act] {
-        if (!troubled_) return;
-        act();
-        from_time_to_time(mean, act);
-    });
-}
-
-void World::make_trouble() {
-    const FaultPlan& plan = scenario_.faults;
-    cluster_.faults = plan.cluster;
-    http_faults_ = {plan.http_fails, plan.http_silent};
-    scheduler_.stall_chance = plan.stall_chance;
-    scheduler_.longest_stall = plan.longest_stall;
-    for (const char* name : {"a", "b"}) disk_.faults(root_ + "/" + name) = plan.disk;
-    from_time_to_time(plan.crash, [this] { plan_crash(); });
-    const auto some_group = [this] {
-        const auto groups = cluster_.groups();
-        return groups.empty() ? std::string() : groups[random_.below(groups.size())];
-    };
-    from_time_to_time(plan.rebalance, [this, some_group] {
-        if (const auto group = some_group(); !group.empty()) {
-            scheduler_.trace("group {} is rebalanced", group);
-            cluster_.rebalance(group);
-        }
-    });
-    from_time_to_time(plan.loss, [this, some_group] {
-        if (const auto group = some_group(); !group.empty()) {
-            scheduler_.trace("a member of group {} loses its partitions", group);
-            cluster_.lose(group);
-        }
-    });
-    from_time_to_time(plan.clock_jump, [this] {
-        clock_.jumped += std::chrono::seconds(random_.between(-300, 300));
-        scheduler_.trace("the wall clock jumps");
-    });
-    from_time_to_time(plan.topic_away, [this] { trouble_with_a_topic(); });
-    from_time_to_time(plan.disk_trouble, [this] { trouble_with_a_disk(); });
-}
-
-void World::trouble_with_a_topic() {
-    const char* topics[] = {"tasks-dlq", "others-dlq", "out"};
-    const std::string topic = topics[random_.below(3)];
-    scheduler_.trace("topic {} is away", topic);
-    cluster_.faults.away.insert(topic);
-    fate_.later(milliseconds(random_.spread(10, 8'000)),
-                [this, topic] { cluster_.faults.away.erase(topic); });
-}
-
-void World::trouble_with_a_disk() {
-    const std::string folder = root_ + "/" + processes_[random_.below(processes_.size())]->name;
-    scheduler_.trace("trouble with the disk {}", folder);
-    oracle_.disturbed();
-    disk_.faults(folder) = scenario_.faults.trouble;
-    if (scenario_.faults.trouble.is_full) limit_pages(folder, true);
-    fate_.later(milliseconds(random_.spread(10, 5'000)), [this, folder] {
-        disk_.faults(folder) = troubled_ ? scenario_.faults.disk : DiskFaults{};
-        limit_pages(folder, false);
-        oracle_.disturbed();
-    });
-}
-
-// A full disk is felt before COMMIT too, where a table needs a page more.
-void World::limit_pages(const std::string& folder, bool limited) {
-    if (limited && !troubled_) return;
-    if (disk_.limit_pages(folder, limited)) return;
-    fate_.later(milliseconds(5), [this, folder, limited] { limit_pages(folder, limited); });
-}
-
-void World::heal() {
-    troubled_ = false;
-    scheduler_.trace("faults cease");
-    const std::size_t max_batch = cluster_.faults.max_batch;
-    cluster_.faults = {};
-    cluster_.faults.max_batch = max_batch;
-    http_faults_ = {};
-    scheduler_.stall_chance = 0;
-    crash_step_.reset();
-    crash_operation_.reset();
-    for (const char* name : {"a", "b"}) {
-        disk_.faults(root_ + "/" + name) = {};
-        limit_pages(root_ + "/" + name, false);
-    }
-}
-
-Script World::random_script() {
-    Script script;
-    script.act = scenario_.acts[random_.below(scenario_.acts.size())];
-    script.times = static_cast<int>(random_.between(1, 3));
-    script.count = static_cast<int>(random_.between(1, 3));
-    script.delay = static_cast<int>(random_.spread(1, script.act == Act::kSlow ? 300 : 1'000));
-    if (script.act == Act::kTimer) script.delay = static_cast<int>(random_.spread(1, 5'000));
-    return script;
-}
-
-std::string World::event_text(const std::string& serial, const std::string& user,
-                              const Script& script, Flavour flavour, bool with_id) {
-    if (flavour == Flavour::kBroken) return "{\"event_id\": ";
-    if (flavour == Flavour::kNotAnObject) return "[1, 2]";
-    const std::string id =
-        with_id ? fmt::format(R"("event_id":"{}",)", random_uuid(random_)) : std::string();
-    return fmt::format(
-        R"({{{}"schema_version":{},"event_type":"created","timestamp":"2026-01-01T00:00:00Z","task_id":"{}","user_id":"{}","task_data":{{"title":"{}"}}}})",
-        id, flavour == Flavour::kUnknownVersion ? 9 : 1, serial, user, script.to_text());
-}
-
-void World::send(const TopicPartition& origin, const std::string& serial, const std::string& user,
-                 const Script& script, Flavour flavour, const std::string& value,
-                 const std::string& key) {
-    Stored record;
-    record.key = key;
-    if (flavour != Flavour::kTombstone) record.value = value;
-    if (flavour == Flavour::kLoop) record.headers.emplace_back("millrace-hops", "99");
-    const Offset offset = cluster_.append(origin, std::move(record));
-    oracle_.produced(
-        {origin, offset, serial, user, script, flavour, cluster_.logs().at(origin).records.back()});
-    scheduler_.trace("produced {} offset {}: {} of {}: {}{}", to_string(origin), offset.value,
-                     serial, user, to_string(script.act),
-                     flavour == Flavour::kNormal ? "" : ", odd");
-}
-
-void World::produce() {
-    const std::string user =
-        fmt::format("user{}", random_.below(static_cast<std::uint64_t>(scenario_.users)));
-    const std::string serial = fmt::format("e{}", ++produced_);
-    const std::string topic = random_.chance(scenario_.other_topic) ? "others" : "tasks";
-    const auto count = static_cast<std::uint32_t>(cluster_.partitions(topic));
-    const std::string key = random_.chance(scenario_.keyed_otherwise) ? serial : user;
-    const TopicPartition origin{topic,
-                                {static_cast<std::int32_t>(to_positive(murmur2(key)) % count)}};
-    const Script script = random_script();
-    Flavour flavour = Flavour::kNormal;
-    if (random_.chance(scenario_.odd)) flavour = static_cast<Flavour>(random_.between(2, 6));
-    const bool with_id = !random_.chance(scenario_.without_id);
-    const std::string value = event_text(serial, user, script, flavour, with_id);
-    send(origin, serial, user, script, flavour, value, key);
-    if (!with_id || flavour != Flavour::kNormal || !random_.chance(scenario_.duplicates)) return;
-    const TopicPartition again =
-        random_.chance(0.3)
-            ? TopicPartition{topic, {static_cast<std::int32_t>(random_.below(count))}}
-            : origin;
-    ++to_come_;
-    fate_.later(milliseconds(random_.spread(1, 10'000)),
-                [this, again, serial, user, script, flavour, value, key] {
-                    --to_come_;
-                    send(again, serial, user, script, flavour, value, key);
-                });
-}
-
-void World::produce_later() {
-    for (int i = 0; i < scenario_.events; ++i) {
-        fate_.later(
-            nanoseconds(random_.below(static_cast<std::uint64_t>(scenario_.duration.count()))),
-            [this] { produce(); });
-    }
-}
-
 // Intake stops soon after a bound is reached.
 void World::watch_bounds() {
     for (const auto& process : processes_) {
@@ -268,7 +106,7 @@ bool World::is_quiet() {
     for (const auto& plan : scenario_.handlers) {
         for (const auto& [origin, log] : cluster_.logs()) {
             if (origin.topic != "tasks" && origin.topic != "others") continue;
-            const auto committed = cluster_.committed("sim." + plan.section.name, origin);
+            const auto committed = cluster_.committed(group_of(plan.section.name), origin);
             if (committed.value_or(Offset{0}) < log.end) return false;
         }
     }

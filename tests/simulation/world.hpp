@@ -68,7 +68,7 @@ private:
     void before_operation();
     CrashKind random_crash();
 
-    // What happens (world.cpp).
+    // What is produced (world_events.cpp).
     void produce_later();
     void produce();
     void send(const TopicPartition& origin, const std::string& serial, const std::string& user,
@@ -77,6 +77,8 @@ private:
     std::string event_text(const std::string& serial, const std::string& user, const Script& script,
                            Flavour flavour, bool with_id);
     Script random_script();
+
+    // What goes wrong (world_faults.cpp).
     template <class Act>
     void from_time_to_time(nanoseconds mean, Act act);
     void make_trouble();
@@ -84,6 +86,7 @@ private:
     void trouble_with_a_topic();
     void limit_pages(const std::string& folder, bool limited);
     void heal();
+
     bool is_quiet();
     std::string what_waits();
     void watch_bounds();
