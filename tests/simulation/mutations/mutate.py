@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """mutate.py MUTATION SOURCE_DIR OUTPUT: writes the mutated copy of the source file that MUTATION names.
 
-A mutation is a text file: `source:` and `seed:` lines and what it is (`#`), then pairs of `--- find` and `--- put` with the text
-below them. A text that is not in the source exactly once fails the build: the code has changed, so change the mutation too.
+A mutation is a text file: `source:`, `seed:` (that catches it) and `fault:` (a part of what the oracle has to say) lines and what it is
+(`#`), then pairs of `--- find` and `--- put` with the text below them. A text that is not in the source exactly once fails the build: the
+code has changed, so change the mutation too.
 """
 import pathlib
 import sys
