@@ -105,6 +105,7 @@ private:
     struct Gate {  // of a partition whose breaker is open
         std::chrono::nanoseconds since{0};
         bool probing = false;
+        Offset probed{-1};  // the last one that was let through
     };
     struct Swap {  // asked for, and not yet done
         std::shared_ptr<HandlerFactory> next;
@@ -239,6 +240,7 @@ private:
     // The breaker's gate (shard_gate.cpp).
     const Gate* gate_of(const Input& input) const;
     bool is_blocked(const Input& input) const;
+    Input* next_probe(const TopicPartition& origin, Offset after);
     void end_probe(Input& input, ProbeResult result);
     std::string name_of(const Input& input) const;
     void hold(Input& input);

@@ -21,6 +21,17 @@ void Shard::block(TopicPartition origin) {
     });
 }
 
+// In turn: one that always fails must not keep the others from showing that the handler is well.
+Input* Shard::next_probe(const TopicPartition& origin, Offset after) {
+    Input* lowest = nullptr;
+    for (const auto& [offset, input] : held_at_[origin]) {
+        if (input->state != InputState::kBlocked) continue;
+        if (offset > after) return input;
+        if (lowest == nullptr) lowest = input;
+    }
+    return lowest;
+}
+
 void Shard::probe(TopicPartition origin) {
     setup_.strand->post([self = shared_from_this(), origin = std::move(origin)] {
         const auto answer = [&](ProbeResult result) {
@@ -29,15 +40,13 @@ void Shard::probe(TopicPartition origin) {
         const auto gate = self->gates_.find(origin);
         if (gate == self->gates_.end() || gate->second.probing)
             return answer(ProbeResult::kNothing);
-        auto& held = self->held_at_[origin];
-        const auto first = std::ranges::find_if(
-            held, [](const auto& entry) { return entry.second->state == InputState::kBlocked; });
-        if (first == held.end()) return answer(ProbeResult::kNothing);
-        Input& input = *first->second;
+        Input* input = self->next_probe(origin, gate->second.probed);
+        if (input == nullptr) return answer(ProbeResult::kNothing);
         gate->second.probing = true;
-        input.probe = true;
-        input.state = InputState::kReady;
-        self->let_go(input);
+        gate->second.probed = input->event->record->offset;
+        input->probe = true;
+        input->state = InputState::kReady;
+        self->let_go(*input);
         self->schedule();
     });
 }

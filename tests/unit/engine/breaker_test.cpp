@@ -132,6 +132,28 @@ TEST_F(OpenBreaker, a_record_that_failed_as_a_probe_has_its_own_budget_and_no_mo
     EXPECT_EQ(effects(), 3);
 }
 
+TEST_F(OpenBreaker, is_tried_with_each_held_record_in_turn) {
+    bool away = true;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        const bool poison = testing::task_of(input) == "poison";
+        return away || poison ? retry("away") : ModelHandler::insert(services, input);
+    };
+    world.section.breaker.streak = 3;
+    world.section.shards = 1;
+    world.start();
+    world.send(0, "p", "poison");
+    for (int i = 0; i < 5; ++i) world.send(0, "u" + std::to_string(i), "t");
+    world.runtime.advance(milliseconds(10'000));
+    ASSERT_EQ(world.partition(0).at("breaker"), "open");
+    away = false;
+    ASSERT_TRUE(world.runtime.advance_until(
+        [&] { return world.partition(0).at("breaker") == "closed"; }));
+    world.runtime.advance(milliseconds(30'000));
+    EXPECT_EQ(effects(), 5);
+    EXPECT_EQ(dead_letters(), 1U);
+    EXPECT_EQ(world.committed(0), Offset{6});
+}
+
 // Its last attempts end when it is let go: a gate that closed after that would hold every record
 // of it at its return, with nobody to open it.
 TEST_F(OpenBreaker, none_opens_for_a_partition_that_is_being_let_go) {
