@@ -78,6 +78,7 @@ void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> part
     partition->trail.passed(handed.last);
     partition->progress.dispatched(batch.records.back().offset.next(),
                                    batch.records.front().timestamp, dispatches);
+    progressed(batch.origin, *partition);  // over a gap in front of it
     for (std::size_t i = 0; i < parts.size(); ++i) {
         shards_[parts[i].shard]->deliver(
             {decoded, std::move(parts[i].events), dispatches[i].sequence});

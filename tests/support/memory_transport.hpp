@@ -38,6 +38,9 @@ public:
     std::string cluster = "memory";
     std::map<TopicPartition, std::vector<StoredRecord>> log;
     std::map<TopicPartition, Offset> low;
+    // Offsets that no consumer gets, as those of a transaction's control records.
+    std::set<std::pair<TopicPartition, Offset>> control;
+    bool says_end = true;  // to consumers that have come there
     std::map<std::string, std::map<TopicPartition, Offset>> committed;
     int closes = 0;  // of consumers
     // Faults: publishing to these topics fails with kUnavailable, or for good.
@@ -190,11 +193,12 @@ private:
                 while (offset < end && !stopped_.contains(origin)) {
                     auto batch = transport_.batch_of(origin, offset,
                                                      subscription_.max_batch_records, epoch_);
-                    offset = batch->records.back().offset.next();
+                    offset = batch->records.empty() ? end : batch->records.back().offset.next();
+                    if (batch->records.empty()) break;
                     at_end_.erase(origin);
                     listener_.on_batch(batch);
                 }
-                if (offset == end && at_end_.insert(origin).second)
+                if (offset == end && transport_.says_end && at_end_.insert(origin).second)
                     listener_.on_end(origin, epoch_, end);
             }
         }
@@ -292,6 +296,7 @@ private:
         const auto& records = log[origin];
         for (auto at = static_cast<std::size_t>(offset.value);
              at < records.size() && batch->records.size() < limit; ++at) {
+            if (control.contains({origin, Offset{static_cast<std::int64_t>(at)}})) continue;
             const StoredRecord& stored = memory->records.emplace_back(records[at]);
             auto& headers = memory->headers.emplace_back();
             for (const auto& [header, value] : stored.headers) headers.push_back({header, value});

@@ -226,6 +226,28 @@ TEST_F(Authority, a_state_put_back_from_a_copy_catches_up_and_applies_nothing_tw
     EXPECT_EQ(world.committed(0), Offset{7});
 }
 
+// That a record was handed out says that nothing lies in the gap below it.
+TEST_F(Authority, a_position_that_moves_over_a_gap_is_saved_before_it_is_published) {
+    world.start();
+    fill(0, 1);
+    world.runtime.settle();
+    // What follows the gap is handed out, and its shard has not said anything of it yet.
+    world.transport.control.insert({{"tasks", {0}}, Offset{1}});
+    world.transport.says_end = false;
+    fill(0, 2);
+    world.runtime.loop().post([this] {
+        world.runtime.loop().post([this] { world.runtime.park("model"); });
+    });
+    world.run();
+    EXPECT_EQ(world.committed(0), Offset{2});
+    world.kill();
+    world.runtime.unpark();
+    world.start();
+    world.run();
+    EXPECT_EQ(held(), "");
+    EXPECT_EQ(world.committed(0), Offset{3});
+}
+
 TEST_F(Authority, an_offset_set_back_from_outside_changes_nothing_and_is_published_again) {
     process(4);
     world.transport.committed["test.model"][{"tasks", {0}}] = Offset{1};
