@@ -22,8 +22,18 @@ struct CallNote {
     Offset offset{-1};
     std::string serial;
     std::uint32_t attempt = 0;
-    bool acked = false;
+    bool completion = false;  // of a record that was pending
+    engine::OutcomeKind kind = engine::OutcomeKind::kAck;
     std::string outcome;  // for people
+
+    bool failed() const {
+        return kind == engine::OutcomeKind::kRetry || kind == engine::OutcomeKind::kDeadLetter;
+    }
+};
+
+// What the handler depends on outside.
+struct Outside {
+    bool is_away = false;
 };
 
 class Witness {
@@ -42,6 +52,7 @@ struct ModelSetup {
     milliseconds pending_timeout{0};
     Scheduler& scheduler;
     LifePtr life;
+    const Outside& outside;
     Witness& witness;
 };
 

@@ -34,7 +34,7 @@ Outcome ModelInstance::on_message(const MessageInput& input) {
     const CallScope scope(*this);
     const Script script = Script::from_text(text_in(input.event.body, "title"));
     Outcome outcome = act(input, script);
-    note(input, outcome);
+    note(input, outcome, false);
     return outcome;
 }
 
@@ -43,17 +43,16 @@ Outcome ModelInstance::on_complete(const MessageInput& input, std::string_view p
     const Script script = Script::from_text(text_in(input.event.body, "title"));
     if (payload != serial_of(input))
         setup_.witness.on_fault("the completion of another record: " + std::string(payload));
-    if (script.act == Act::kPendingFlaky && input.attempt <= count_of(script.times))
-        return retry("not yet");
-    Outcome outcome = effect(input);
-    note(input, outcome);
+    const bool fails = script.act == Act::kPendingFlaky && input.attempt <= count_of(script.times);
+    Outcome outcome = fails ? retry("not yet") : effect(input);
+    note(input, outcome, true);
     return outcome;
 }
 
-void ModelInstance::note(const MessageInput& input, const Outcome& outcome) {
+void ModelInstance::note(const MessageInput& input, const Outcome& outcome, bool completion) {
     setup_.witness.on_called({setup_.process, setup_.handler, shard_, input.origin,
                               input.event.record->offset, serial_of(input), input.attempt,
-                              outcome.kind == OutcomeKind::kAck, word_for(outcome)});
+                              completion, outcome.kind, word_for(outcome)});
 }
 
 Outcome ModelInstance::act(const MessageInput& input, const Script& script) {
@@ -68,6 +67,9 @@ Outcome ModelInstance::act_in_time(const MessageInput& input, const Script& scri
         case Act::kFlaky:
             if (input.attempt <= count_of(script.times)) return retry("flaky");
             return effect(input);
+        case Act::kNeedsOutside:
+            (void)effect(input);
+            return setup_.outside.is_away ? retry("the outside is away") : Outcome{};
         case Act::kDie:
             (void)effect(input);
             return {OutcomeKind::kDeadLetter, "dies", {}};

@@ -45,7 +45,7 @@ private:
 
     static std::uint32_t count_of(int times) { return static_cast<std::uint32_t>(times); }
     bool stateful() const { return setup_.state != engine::StateKind::kNone; }
-    void note(const MessageInput& input, const Outcome& outcome);
+    void note(const MessageInput& input, const Outcome& outcome, bool completion);
 
     // What a script asks for (model_acts.cpp).
     Outcome act(const MessageInput& input, const Script& script);

@@ -17,6 +17,7 @@ void Tally::add(const Tally& other) {
     published += other.published;
     crashes += other.crashes;
     moves += other.moves;
+    breakers += other.breakers;
 }
 
 Oracle::Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::string root,
@@ -25,7 +26,10 @@ Oracle::Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::
       scheduler_(scheduler),
       disk_(disk),
       root_(std::move(root)),
-      processes_(std::move(processes)) {}
+      processes_(std::move(processes)),
+      disturbances_(scenario.settles_in()),
+      attempts_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }),
+      breakers_(scenario_, scheduler_, [this](const std::string& what) { on_fault(what); }) {}
 
 void Oracle::produced(Produced record) {
     ++tally_.records;
@@ -41,18 +45,44 @@ void Oracle::on_fault(const std::string& what) {
 
 void Oracle::on_moved(const std::string&) {
     ++tally_.moves;
-    disturbed();
+    disturbed(Disturbance::kMoved);
+}
+
+void Oracle::disturbed(Disturbance what) {
+    disturbances_.happened(what, scheduler_.now());
+    breakers_.disturbed();
+}
+
+void Oracle::disk_trouble_begins() {
+    disturbances_.trouble_begins(scheduler_.now());
+    breakers_.disturbed();
+}
+
+void Oracle::disk_trouble_ends() {
+    disturbances_.trouble_ends(scheduler_.now());
+    breakers_.disturbed();
+}
+
+void Oracle::on_crash(const std::string& process, CrashKind kind) {
+    disturbed(Disturbance::kCrash);
+    attempts_.crashed(process, kind,
+                      kind == CrashKind::kProcess ? SavedAttempts() : read_attempts(process),
+                      scheduler_.now());
+    check_durable();
 }
 
 void Oracle::on_called(const CallNote& note) {
     scheduler_.trace("{}: {} shard {} handles {} of {} offset {}, attempt {}: {}", note.process,
                      note.handler, note.shard, note.serial, to_string(note.origin),
                      note.offset.value, note.attempt, note.outcome);
-    if (!note.acked) return;
+    if (scheduler_.in_ended_life()) return;
+    attempts_.called(note, scheduler_.now());
+    if (!disturbances_.disk_between(scheduler_.now(), scheduler_.now())) breakers_.called(note);
+    if (note.kind != engine::OutcomeKind::kAck) return;
     const CopyKey copy{note.origin, note.offset};
     Acked& acked = acked_[note.handler];
     acked.copies.insert(copy);
-    acked.last_step[{note.process, copy}] = scheduler_.steps();
+    acked.last_at[{note.process, copy}] = scheduler_.now();
 }
 
 const HandlerPlan* Oracle::plan_of_group(const std::string& group) const {

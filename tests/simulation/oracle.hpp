@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "simulation/attempt_watch.hpp"
+#include "simulation/breaker_watch.hpp"
+#include "simulation/disturbances.hpp"
 #include "simulation/model.hpp"
 #include "simulation/scenario.hpp"
 #include "simulation/sim_cluster.hpp"
@@ -54,6 +57,7 @@ struct Tally {
     std::uint64_t published = 0;
     std::uint64_t crashes = 0;
     std::uint64_t moves = 0;
+    std::uint64_t breakers = 0;  // times that one was open
     void add(const Tally& other);
 };
 
@@ -67,12 +71,17 @@ public:
 
     void set_cluster(const Cluster& cluster) { cluster_ = &cluster; }
     void produced(Produced record);
-    // Something happened after which work may be done again.
-    void disturbed() { disturbances_.insert(scheduler_.steps()); }
+    // The disk of a process refused something; or may refuse anything from now on, until then.
+    void on_disk_fault() { disturbed(Disturbance::kDisk); }
+    void disk_trouble_begins();
+    void disk_trouble_ends();
+    // A process has died, its disk is as the crash left it.
+    void on_crash(const std::string& process, CrashKind kind);
 
     void on_commit(const std::string& process, const std::string& group,
                    const TopicPartition& origin, Offset position) override;
     void on_moved(const std::string& group) override;
+    void on_heard(const std::string&) override { disturbed(Disturbance::kMoved); }
     void on_called(const CallNote& note) override;
     void on_fault(const std::string& what) override;
 
@@ -87,14 +96,16 @@ public:
     bool is_probing() const { return probing_; }
 
 private:
-    using CopyKey = std::pair<TopicPartition, Offset>;
+    // One copy of a dead letter.
     struct Letter {
-        std::size_t copies = 0;
-        std::vector<std::uint64_t> asked_at;
+        int redrives = 0;
+        nanoseconds asked_at{0};
+        std::string process;
+        bool answered = true;
     };
     // What lies in the dead-letter topics and in `out`, of one handler.
     struct Sent {
-        std::map<CopyKey, Letter> records;
+        std::map<CopyKey, std::vector<Letter>> records;
         std::set<CopyKey> refused_events;
         std::set<std::string> timers;
         std::set<std::string> calls;
@@ -102,10 +113,11 @@ private:
     };
     struct Acked {
         std::set<CopyKey> copies;
-        std::map<std::pair<std::string, CopyKey>, std::uint64_t> last_step;  // by process
+        std::map<std::pair<std::string, CopyKey>, nanoseconds> last_at;  // by process
     };
 
     // What was written (oracle_topics.cpp).
+    void disturbed(Disturbance what);
     void read_topics();
     void read_letter(const TopicPartition& origin, const Stored& letter);
     void read_event(const Stored& event);
@@ -115,9 +127,10 @@ private:
     bool is_resolved(const Produced& record, const HandlerPlan& plan);
 
     // Disks (oracle_files.cpp).
+    template <class Read>
+    void read_files(const std::string& process, CrashKind kind, const char* sql, Read read);
     std::vector<LogRow> read_logs(CrashKind kind);
-    void read_log_file(const std::string& copy, const std::string& process,
-                       std::vector<LogRow>& rows);
+    SavedAttempts read_attempts(const std::string& process);
 
     // The end (oracle_end.cpp).
     using Rows = std::vector<LogRow>;
@@ -128,12 +141,12 @@ private:
                        const std::vector<const LogRow*>& effects);
     bool may_repeat(const HandlerPlan& plan, const LogRow& first, const LogRow& second) const;
     std::size_t owners_of(const TopicPartition& origin, const HandlerPlan& plan) const;
-    bool was_disturbed_between(std::uint64_t one, std::uint64_t other) const;
     void check_order(const HandlerPlan& plan, const Rows& rows);
     void check_timers(const HandlerPlan& plan, const Rows& rows);
     void check_calls(const HandlerPlan& plan, const Rows& rows);
     void check_events(const HandlerPlan& plan, const Rows& rows);
     void check_letters(const HandlerPlan& plan);
+    void check_copies(const HandlerPlan& plan);
     void check_stateless(const HandlerPlan& plan);
     std::string describe(const Produced& record) const;
 
@@ -149,7 +162,9 @@ private:
     std::map<std::string, Acked> acked_;  // by handler
     std::map<TopicPartition, std::size_t> read_up_to_;
     std::map<std::pair<std::string, TopicPartition>, Offset> checked_;  // by group
-    std::set<std::uint64_t> disturbances_;
+    Disturbances disturbances_;
+    AttemptWatch attempts_;
+    BreakerWatch breakers_;
     std::vector<std::string> faults_;
     Tally tally_;
     bool probing_ = false;

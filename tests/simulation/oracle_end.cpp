@@ -12,6 +12,7 @@ void Oracle::check_end() {
     const Rows all = read_logs(CrashKind::kProcess);
     for (const auto& plan : scenario_.handlers) {
         check_letters(plan);
+        check_copies(plan);
         if (plan.state == engine::StateKind::kNone) {
             check_stateless(plan);
             continue;
@@ -58,7 +59,7 @@ void Oracle::check_record(const HandlerPlan& plan, const Produced& record,
     if (!fits) {
         on_fault(fmt::format("{}: {} has {} effects and {} dead letters, must have {}",
                              plan.section.name, describe(record), effects.size(),
-                             dead ? letter->second.copies : 0, to_string(fate)));
+                             dead ? letter->second.size() : 0, to_string(fate)));
     }
     if (fate != Fate::kEither || !dead) return;
     // Both only if it was run again because the first outcome was lost on the way, or by another
@@ -66,11 +67,12 @@ void Oracle::check_record(const HandlerPlan& plan, const Produced& record,
     if (owners_of(record.origin, plan) > 1) return;
     for (const auto* effect : effects) {
         if (effect->origin != record.origin || effect->offset != record.offset) continue;
-        const auto& steps = acked_[plan.section.name].last_step;
+        const auto& steps = acked_[plan.section.name].last_at;
         const auto acked = steps.find({effect->process, copy});
-        const std::uint64_t at = acked == steps.end() ? 0 : acked->second;
-        if (std::ranges::none_of(letter->second.asked_at,
-                                 [&](auto step) { return was_disturbed_between(step, at); }))
+        const nanoseconds at = acked == steps.end() ? nanoseconds(0) : acked->second;
+        if (std::ranges::none_of(letter->second, [&](const Letter& each) {
+                return disturbances_.any_between(each.asked_at, at);
+            }))
             on_fault(fmt::format("{}: {} was dead-lettered and has an effect in {}",
                                  plan.section.name, describe(record), effect->process));
     }
@@ -83,11 +85,6 @@ std::size_t Oracle::owners_of(const TopicPartition& origin, const HandlerPlan& p
             owners.insert(tenure.process);
     }
     return owners.size();
-}
-
-bool Oracle::was_disturbed_between(std::uint64_t one, std::uint64_t other) const {
-    const auto first = disturbances_.lower_bound(std::min(one, other));
-    return first != disturbances_.end() && *first <= std::max(one, other);
 }
 
 void Oracle::check_repeats(const HandlerPlan& plan, const std::string& serial,
@@ -122,14 +119,14 @@ bool Oracle::may_repeat(const HandlerPlan& plan, const LogRow& first, const LogR
     if (acked == acked_.end()) return false;
     const CopyKey copy{first.origin, first.offset};
     const auto when = [&](const LogRow& row) {
-        const auto found = acked->second.last_step.find({row.process, copy});
-        return found == acked->second.last_step.end() ? 0 : found->second;
+        const auto found = acked->second.last_at.find({row.process, copy});
+        return found == acked->second.last_at.end() ? nanoseconds(0) : found->second;
     };
     const LogRow& later = when(first) < when(second) ? second : first;
     const Tenure* began = nullptr;
     for (const auto& tenure : cluster_->tenures()) {
         if (tenure.process == later.process && tenure.origin == later.origin &&
-            tenure.group == group_of(plan.section.name) && tenure.step <= when(later))
+            tenure.group == group_of(plan.section.name) && tenure.since <= when(later))
             began = &tenure;
     }
     return began != nullptr && began->committed.value_or(Offset{0}) <= later.offset;
@@ -237,23 +234,6 @@ void Oracle::check_events(const HandlerPlan& plan, const Rows& rows) {
         if (ids.size() > (of_timer ? wanted[event] : 1))
             on_fault(fmt::format("{}: event {} of {} was published under {} ids", plan.section.name,
                                  event.second, event.first, ids.size()));
-    }
-}
-
-void Oracle::check_letters(const HandlerPlan& plan) {
-    for (const auto& timer : sent_[plan.section.name].timers) {
-        const auto serial = timer.starts_with("own ") ? timer.substr(4) : std::string();
-        const auto found = by_serial_.find(serial);
-        const bool may_die =
-            found != by_serial_.end() && (found->second.front()->script.act == Act::kTimerDie ||
-                                          found->second.front()->script.act == Act::kTimerFlaky);
-        if (!may_die)
-            on_fault(fmt::format("{}: timer '{}' became a dead letter", plan.section.name, timer));
-    }
-    for (const auto& call : sent_[plan.section.name].calls) {
-        const auto found = by_serial_.find(call.substr(0, call.find('.')));
-        if (found == by_serial_.end() || found->second.front()->script.act != Act::kCallDie)
-            on_fault(fmt::format("{}: call {} became a dead letter", plan.section.name, call));
     }
 }
 

@@ -54,9 +54,8 @@ void Oracle::read_letter(const TopicPartition& origin, const Stored& letter) {
     const Produced& record = records->second.at(copy.second);
     if (letter.key != record.stored->key || letter.value != record.stored->value)
         on_fault(fmt::format("the dead letter of {} is not its copy", describe(record)));
-    Letter& there = sent.records[copy];
-    ++there.copies;
-    there.asked_at.push_back(letter.asked_at);
+    sent.records[copy].push_back({std::atoi(letter.header("millrace-redrives").c_str()),
+                                  letter.asked_at, letter.asked_by, letter.answered});
 }
 
 void Oracle::read_event(const Stored& event) {

@@ -16,9 +16,9 @@ std::string describe(const Tally& tally) {
     return fmt::format(
         "{} records, {} effects, {} repeated at another owner, {} dead letters, {} events "
         "published, "
-        "{} crashes, {} rebalances",
+        "{} crashes, {} rebalances, {} breakers opened",
         tally.records, tally.effects, tally.repeats, tally.dead_letters, tally.published,
-        tally.crashes, tally.moves);
+        tally.crashes, tally.moves, tally.breakers);
 }
 
 }  // namespace millrace::simulation

@@ -1,5 +1,7 @@
 #include "simulation/scenario.hpp"
 
+#include <algorithm>
+
 namespace millrace::simulation {
 namespace {
 
@@ -91,7 +93,45 @@ FaultPlan make_faults(Rng& random, int processes) {
     return plan;
 }
 
+// What the handler depends on goes away for a while, and breakers open soon.
+void make_outages(Scenario& scenario, Rng& random) {
+    scenario.breakers_open = random.chance(0.2);
+    if (!scenario.breakers_open) return;
+    for (auto& plan : scenario.handlers) {
+        plan.section.breaker = {static_cast<std::uint32_t>(random.between(2, 5)),
+                                0.5 + 0.5 * random.unit(),
+                                static_cast<std::uint32_t>(random.between(4, 10)),
+                                milliseconds(100), milliseconds(1'000)};
+    }
+    scenario.faults.outage = milliseconds(random.spread(500, 4'000));
+    scenario.acts.insert(scenario.acts.end(), 1 + scenario.acts.size(), Act::kNeedsOutside);
+    scenario.users = static_cast<int>(random.between(3, 10));
+    scenario.events += 20;
+    // Where reading stops for a held key, no good record gets through to close the breaker.
+    scenario.poison = random.chance(0.5);
+    for (auto& plan : scenario.handlers) {
+        if (scenario.poison) plan.section.max_buffered = 10'000;
+    }
+    if (!scenario.poison) {
+        std::erase_if(scenario.acts,
+                      [](Act act) { return act == Act::kExhaust || act == Act::kPendingNever; });
+    }
+}
+
 }  // namespace
+
+bool Scenario::undoes_batches() const {
+    return std::ranges::any_of(acts, [](Act act) {
+        return act == Act::kOrRollback || act == Act::kRaiseRollback || act == Act::kHangInSql;
+    });
+}
+
+const HandlerPlan* Scenario::plan_of(const std::string& handler) const {
+    for (const auto& plan : handlers) {
+        if (plan.section.name == handler) return &plan;
+    }
+    return nullptr;
+}
 
 Scenario make_scenario(std::uint64_t seed) {
     Rng random(seed ^ 0x5ce4a710U);
@@ -113,6 +153,8 @@ Scenario make_scenario(std::uint64_t seed) {
     scenario.revoke_timeout = milliseconds(random.spread(10, 2'500));
     scenario.ends_with_crash = random.chance(0.5);
     scenario.faults = make_faults(random, scenario.processes);
+    Rng later(seed ^ 0x0a7a9e5U);  // what was thought of later shifts nothing above
+    make_outages(scenario, later);
     return scenario;
 }
 

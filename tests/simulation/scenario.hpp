@@ -29,6 +29,7 @@ struct FaultPlan {
     nanoseconds clock_jump{0};
     nanoseconds topic_away{0};
     nanoseconds disk_trouble{0};
+    nanoseconds outage{0};  // of what the handler depends on
     double stall_chance = 0;
     nanoseconds longest_stall{1'000'000};
     ClusterFaults cluster;
@@ -53,7 +54,19 @@ struct Scenario {
     milliseconds revoke_timeout{1'000};
     int checkpoint_pages = 1'000;
     bool ends_with_crash = false;
+    bool breakers_open = false;  // they are set so that they do
+    bool poison = false;         // some records ask for another attempt for ever; good ones follow
     FaultPlan faults;
+
+    // Until what a process hears of has reached all its strands.
+    nanoseconds settles_in() const {
+        return std::chrono::seconds(3) +
+               3 * (faults.stall_chance > 0 ? faults.longest_stall : nanoseconds(0));
+    }
+    // Whether some records take a batch's transaction away: it is run again, and grows meanwhile.
+    bool undoes_batches() const;
+    // nullptr: there is no such handler.
+    const HandlerPlan* plan_of(const std::string& handler) const;
 };
 
 Scenario make_scenario(std::uint64_t seed);

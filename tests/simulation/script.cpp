@@ -48,6 +48,7 @@ Fate Script::fate() const {
         case Act::kSlow:
         case Act::kHang:
         case Act::kHangInSql:
+        case Act::kNeedsOutside:
             return Fate::kEither;
     }
     return Fate::kEither;
@@ -100,6 +101,7 @@ const char* to_string(Act act) {
         "timer die",
         "call",
         "call die",
+        "needs the outside",
     };
     return kNames[static_cast<int>(act)];
 }

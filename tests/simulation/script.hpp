@@ -35,7 +35,8 @@ enum class Act {
     kTimerDie,    // a timer of its own that fails for good
     kCall,        // `count` HTTP calls
     kCallDie,     // a call whose response fails for good
-    kLast = kCallDie
+    kLast = kCallDie,
+    kNeedsOutside,  // fails while the outside is away
 };
 
 // What must become of a record.

@@ -233,7 +233,7 @@ void Cluster::lose(const std::string& name) {
     rebalance(name);
 }
 
-Result<RecordPosition> Cluster::store(OutgoingRecord& record, std::uint64_t asked_at) {
+Result<RecordPosition> Cluster::store(OutgoingRecord& record, const Sender& sender) {
     const int partition_count = partitions(record.topic);
     if (partition_count == 0) return fail(ErrorCode::kNotFound, record.topic + ": no such topic");
     if (refusing_.contains(record.topic))
@@ -248,10 +248,12 @@ Result<RecordPosition> Cluster::store(OutgoingRecord& record, std::uint64_t aske
     stored.key = std::move(record.key);
     stored.value = std::move(record.value);
     stored.headers = std::move(record.headers);
-    stored.asked_at = asked_at;
+    stored.asked_by = sender.process;
+    stored.asked_at = sender.at;
+    stored.answered = !random_.chance(faults.answer_lost);
+    const bool answered = stored.answered;
     const RecordPosition position{origin, append(origin, std::move(stored))};
-    if (random_.chance(faults.answer_lost))
-        return fail(ErrorCode::kTimeout, record.topic + ": no answer");
+    if (!answered) return fail(ErrorCode::kTimeout, record.topic + ": no answer");
     return position;
 }
 
@@ -275,11 +277,12 @@ void SimTransport::publish(std::vector<OutgoingRecord> records, Origin,
                            Callback<std::vector<Result<RecordPosition>>> done) {
     if (!runtime_.life()->alive) return;
     auto& loop = runtime_.sim_loop();
-    auto send = [cluster = &cluster_, life = runtime_.life(), &loop, asked_at = scheduler_.steps(),
+    auto send = [cluster = &cluster_, life = runtime_.life(), &loop,
+                 sender = Cluster::Sender{runtime_.life()->name, scheduler_.now()},
                  records = std::move(records), done = std::move(done)]() mutable {
         if (!life->alive && !cluster->random_.chance(cluster->faults.arrives_anyway)) return;
         std::vector<Result<RecordPosition>> results;
-        for (auto& record : records) results.push_back(cluster->store(record, asked_at));
+        for (auto& record : records) results.push_back(cluster->store(record, sender));
         if (!life->alive) return;
         loop.later(nanoseconds(cluster->random_.below(
                        static_cast<std::uint64_t>(cluster->faults.latency.count()))),

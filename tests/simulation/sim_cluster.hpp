@@ -31,7 +31,10 @@ struct Stored {
     std::optional<std::string> key;
     std::optional<std::string> value;
     std::vector<std::pair<std::string, std::string>> headers;
-    std::uint64_t asked_at = 0;  // the scheduler's step at which its producer sent it
+    // Of what a process sent: when, and whether it was told that it is there.
+    std::string asked_by;
+    nanoseconds asked_at{0};
+    bool answered = true;
 
     std::string header(std::string_view name) const;
     std::size_t header_count(std::string_view name) const;
@@ -50,7 +53,7 @@ struct Tenure {
     std::string process;
     Epoch epoch;
     std::optional<Offset> committed;  // when it began
-    std::uint64_t step = 0;
+    nanoseconds since{0};
 };
 
 struct ClusterFaults {
@@ -74,6 +77,8 @@ public:
     virtual void on_commit(const std::string& process, const std::string& group,
                            const TopicPartition& origin, Offset position) = 0;
     virtual void on_moved(const std::string& group) = 0;
+    // A member has heard of what it has now.
+    virtual void on_heard(const std::string& process) = 0;
 };
 
 class Cluster {
@@ -126,7 +131,11 @@ private:
     Member* member_of(const SimConsumer& consumer);
     void feed(const TopicPartition& origin);
     Offset first_at(const TopicPartition& origin, Timestamp time) const;
-    Result<RecordPosition> store(OutgoingRecord& record, std::uint64_t asked_at);
+    struct Sender {
+        std::string process;
+        nanoseconds at;
+    };
+    Result<RecordPosition> store(OutgoingRecord& record, const Sender& sender);
 
     Scheduler& scheduler_;
     SimClock& clock_;

@@ -74,12 +74,13 @@ void SimConsumer::assigned(Epoch epoch, std::vector<Assigned> partitions) {
 
 void SimConsumer::take(const std::pair<Epoch, std::vector<Assigned>>& assignment) {
     if (closed_) return;
+    cluster_.watch_.on_heard(process_);
     epoch_ = assignment.first;
     reading_.clear();
     for (const auto& each : assignment.second) {
         reading_[each.origin] = {};
         cluster_.tenures_.push_back({subscription_.group, each.origin, process_, epoch_,
-                                     each.committed, cluster_.scheduler_.steps()});
+                                     each.committed, cluster_.scheduler_.now()});
         cluster_.scheduler_.trace("{}: is given {} in epoch {}, committed {}", process_,
                                   to_string(each.origin), epoch_.value,
                                   each.committed ? each.committed->value : -1);
@@ -117,6 +118,7 @@ void SimConsumer::lose() {
             to_commit_.clear();
             cluster_.scheduler_.trace("{}: has lost {} partitions of epoch {}", process_,
                                       mine.size(), epoch_.value);
+            cluster_.watch_.on_heard(process_);
             listener_.on_lost(epoch_, mine);
             if (const auto given = std::exchange(given_, std::nullopt)) take(*given);
         },

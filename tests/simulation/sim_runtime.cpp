@@ -155,7 +155,7 @@ void Scheduler::run(const QueuePtr& queue) {
             make_runnable(queue);
             return;
         }
-        Frame frame{queue.get(), queue->life.get(), frame_};
+        Frame frame{queue.get(), queue->life.get(), frame_, steps_};
         frame_ = &frame;
         queue->running = true;
         if (frame.life) ++frame.life->frames;
@@ -214,7 +214,7 @@ std::vector<Scheduler::Entry> Scheduler::take_all(const LifePtr& life) {
 }
 
 void Scheduler::bury(const LifePtr& life, const std::function<void()>& destroy) {
-    Frame frame{nullptr, life.get(), frame_};
+    Frame frame{nullptr, life.get(), frame_, steps_};
     frame_ = &frame;
     take_all(life).clear();
     destroy();

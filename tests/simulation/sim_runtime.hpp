@@ -85,6 +85,8 @@ public:
     void mix(std::uint64_t value) { hash_ = (hash_ ^ value) * 0x100000001b3U; }
     const Life* current_life() const { return frame_ == nullptr ? nullptr : frame_->life; }
     const Queue* current_queue() const { return frame_ == nullptr ? nullptr : frame_->queue; }
+    // The step at which the current task began: the same before and after a sleep.
+    std::uint64_t current_task() const { return frame_ == nullptr ? 0 : frame_->began; }
     // The current task may do nothing that anyone sees.
     bool in_ended_life() const { return frame_ != nullptr && frame_->life && !frame_->life->alive; }
 
@@ -103,6 +105,7 @@ private:
         const Queue* queue;
         Life* life;
         Frame* below;
+        std::uint64_t began;
     };
     struct TimerEntry {
         QueuePtr queue;

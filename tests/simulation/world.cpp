@@ -15,6 +15,7 @@ constexpr int kTaskPartitions = 3;
 constexpr int kOtherPartitions = 2;
 constexpr nanoseconds kLongestHealing = std::chrono::minutes(60);
 constexpr int kQuietChecks = 5;
+constexpr int kChecksBetweenGoodOnes = 10;
 constexpr std::uint64_t kMostSteps = 3'000'000;
 
 // Files are in memory; the engine makes their folders on the real disk.
@@ -53,7 +54,7 @@ World::World(const Scenario& scenario, std::uint64_t seed, const RunOptions& opt
     if (options.trace) scheduler_.tracer = [this](const std::string& text) { print(text); };
     scheduler_.before_step = [this] { before_step(); };
     disk_.before_operation = [this] { before_operation(); };
-    disk_.on_fault = [this] { oracle_.disturbed(); };
+    disk_.on_fault = [this] { oracle_.on_disk_fault(); };
     crash_step_ = options.crash_at_step;
     crash_operation_ = options.crash_at_operation;
     crash_kind_ = options.crash_kind;
@@ -155,12 +156,15 @@ RunResult World::run() {
     const nanoseconds limit = scheduler_.now() + kLongestHealing;
     int quiet =
         0;  // checks in a row: a handler that has just started may not have opened its files
+    int restless = 0;
     while (quiet < kQuietChecks && scheduler_.now() < limit && scheduler_.steps() < kMostSteps &&
            oracle_.faults().empty()) {
         const nanoseconds next = scheduler_.now() + milliseconds(500);
         while (scheduler_.step(next)) {
         }
         quiet = is_quiet() ? quiet + 1 : 0;
+        if (scenario_.poison && quiet == 0 && ++restless % kChecksBetweenGoodOnes == 0)
+            produce_good_ones();
     }
     if (quiet < kQuietChecks && oracle_.faults().empty()) {
         oracle_.on_fault("it does not come to rest:" + what_waits());

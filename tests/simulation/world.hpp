@@ -65,12 +65,14 @@ private:
     bool stop_all();
     void plan_crash();
     void before_step();
+    void count_breakers();
     void before_operation();
     CrashKind random_crash();
 
     // What is produced (world_events.cpp).
     void produce_later();
     void produce();
+    void produce_good_ones();
     void send(const TopicPartition& origin, const std::string& serial, const std::string& user,
               const Script& script, Flavour flavour, const std::string& value,
               const std::string& key);
@@ -84,6 +86,7 @@ private:
     void make_trouble();
     void trouble_with_a_disk();
     void trouble_with_a_topic();
+    void trouble_outside();
     void limit_pages(const std::string& folder, bool limited);
     void heal();
 
@@ -102,6 +105,7 @@ private:
     Oracle oracle_;
     Cluster cluster_;
     HttpFaults http_faults_;
+    Outside outside_;
     SimStrand fate_;  // what the world does by itself
     std::unique_ptr<NoScreens> screens_;
     std::vector<std::unique_ptr<Process>> processes_;

@@ -70,6 +70,19 @@ void World::produce() {
                 });
 }
 
+// Of someone else on each partition, so that an open breaker is tried with one that succeeds.
+void World::produce_good_ones() {
+    for (const char* topic : {"tasks", "others"}) {
+        for (int partition = 0; partition < cluster_.partitions(topic); ++partition) {
+            const std::string serial = fmt::format("e{}", ++produced_);
+            const Script script{Act::kAck, 0, 0, 0};
+            const std::string user = fmt::format("well{}", random_.below(100));
+            send({topic, {partition}}, serial, user, script, Flavour::kNormal,
+                 event_text(serial, user, script, Flavour::kNormal, true), user);
+        }
+    }
+}
+
 void World::produce_later() {
     for (int i = 0; i < scenario_.events; ++i) {
         fate_.later(

@@ -46,6 +46,7 @@ void World::make_trouble() {
     });
     from_time_to_time(plan.topic_away, [this] { trouble_with_a_topic(); });
     from_time_to_time(plan.disk_trouble, [this] { trouble_with_a_disk(); });
+    from_time_to_time(plan.outage, [this] { trouble_outside(); });
 }
 
 void World::trouble_with_a_topic() {
@@ -60,13 +61,22 @@ void World::trouble_with_a_topic() {
 void World::trouble_with_a_disk() {
     const std::string folder = root_ + "/" + processes_[random_.below(processes_.size())]->name;
     scheduler_.trace("trouble with the disk {}", folder);
-    oracle_.disturbed();
+    oracle_.disk_trouble_begins();
     disk_.faults(folder) = scenario_.faults.trouble;
     if (scenario_.faults.trouble.is_full) limit_pages(folder, true);
     fate_.later(milliseconds(random_.spread(10, 5'000)), [this, folder] {
         disk_.faults(folder) = troubled_ ? scenario_.faults.disk : DiskFaults{};
         limit_pages(folder, false);
-        oracle_.disturbed();
+        oracle_.disk_trouble_ends();
+    });
+}
+
+void World::trouble_outside() {
+    scheduler_.trace("the outside is away");
+    outside_.is_away = true;
+    fate_.later(milliseconds(random_.spread(300, 12'000)), [this] {
+        scheduler_.trace("the outside is back");
+        outside_.is_away = false;
     });
 }
 
@@ -84,6 +94,7 @@ void World::heal() {
     cluster_.faults = {};
     cluster_.faults.max_batch = max_batch;
     http_faults_ = {};
+    outside_.is_away = false;
     scheduler_.stall_chance = 0;
     crash_step_.reset();
     crash_operation_.reset();

@@ -23,6 +23,8 @@ struct World::Process {
     SimTransport transport;
     SimHttp http;
     Metrics metrics;
+    std::vector<std::shared_ptr<Gauge>> open_breakers;  // of each handler
+    double breakers_seen = 0;
     std::unique_ptr<engine::Supervisor> supervisor;
 };
 

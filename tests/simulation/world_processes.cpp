@@ -35,15 +35,26 @@ void World::start(Process& process) {
         scenario_.processes > 1};
     std::vector<engine::HandlerSetup> setups;
     for (const auto& plan : scenario_.handlers) {
-        ModelSetup model{process.name,        plan.section.name,    plan.state,
-                         plan.keeps_instance, plan.section.timeout, plan.section.pending_timeout,
-                         scheduler_,          process.life,         oracle_};
+        ModelSetup model{process.name,
+                         plan.section.name,
+                         plan.state,
+                         plan.keeps_instance,
+                         plan.section.timeout,
+                         plan.section.pending_timeout,
+                         scheduler_,
+                         process.life,
+                         outside_,
+                         oracle_};
         setups.push_back({plan.section,
                           std::make_shared<ModelFactory>(model),
                           {{"tasks", "tasks-dlq"}, {"others", "others-dlq"}}});
     }
     process.supervisor =
         std::make_unique<engine::Supervisor>(surroundings, "sim", std::move(setups));
+    for (const auto& plan : scenario_.handlers) {
+        process.open_breakers.push_back(
+            process.metrics.gauge("millrace_breaker_open", "", {{"handler", plan.section.name}}));
+    }
     process.runtime.loop().post([&process] { process.supervisor->start(); });
     scheduler_.trace("process {} starts", process.name);
 }
@@ -59,8 +70,8 @@ void World::crash(Process& process, CrashKind kind, nanoseconds down) {
     scheduler_.end(process.life);
     disk_.crash(root_ + "/" + process.name, kind);
     cluster_.crashed(process.name, milliseconds(random_.spread(100, 10'000)));
-    oracle_.disturbed();
-    fate_.later(nanoseconds(0), [this] { oracle_.check_durable(); });
+    fate_.later(nanoseconds(0),
+                [this, name = process.name, kind] { oracle_.on_crash(name, kind); });
     fate_.later(down, [this, name = process.name] {
         for (auto& slot : processes_) {
             if (slot->name != name || slot->life->alive) continue;
@@ -96,7 +107,18 @@ void World::plan_crash() {
         crash_operation_ = disk_.operations() + random_.below(60);
 }
 
+void World::count_breakers() {
+    for (auto& process : processes_) {
+        double open = 0;
+        for (const auto& gauge : process->open_breakers) open += gauge->value();
+        if (open > process->breakers_seen)
+            oracle_.tally().breakers += static_cast<std::uint64_t>(open - process->breakers_seen);
+        process->breakers_seen = open;
+    }
+}
+
 void World::before_step() {
+    if (scenario_.breakers_open) count_breakers();
     if (!dead_.empty() && scheduler_.current_queue() == nullptr) bury();
     const bool now = crash_step_ && scheduler_.steps() >= *crash_step_;
     if (!now) return;
