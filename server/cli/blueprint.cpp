@@ -25,14 +25,15 @@ std::vector<std::string> plugin_directories(const ServerConfig& config) {
 }  // namespace
 
 Blueprint::Blueprint(const ConfigSource& source, const std::string& plugin_copies)
-    : config_(load_server_config(source)), schemas_(SchemaSet::load(config_.server.schema_dir)) {
+    : source_(source),
+      config_(load_server_config(source)),
+      plugin_copies_(plugin_copies.empty() ? config_.server.data_dir + "/plugins" : plugin_copies),
+      schemas_(SchemaSet::load(config_.server.schema_dir)) {
     if (config_.transport == TransportKind::kKafka) check_kafka_properties(config_.kafka);
     reader_ = std::make_unique<EnvelopeReader>(
         ConfigNode::load_file(config_.server.schema_dir + "/envelope.yaml", nullptr), schemas_,
         topic_readings());
-    plugins_ = plugins::PluginSet::load(
-        plugin_directories(config_),
-        plugin_copies.empty() ? config_.server.data_dir + "/plugins" : plugin_copies);
+    plugins_ = plugins::PluginSet::load(plugin_directories(config_), plugin_copies_);
     make_handlers();
 }
 

@@ -26,6 +26,8 @@ public:
     // directory.
     explicit Blueprint(const ConfigSource& source, const std::string& plugin_copies = {});
 
+    const ConfigSource& source() const { return source_; }
+    const std::string& plugin_copies() const { return plugin_copies_; }
     const ServerConfig& config() const { return config_; }
     const SchemaSet& schemas() const { return schemas_; }
     const EnvelopeReader& reader() const { return *reader_; }
@@ -40,7 +42,9 @@ private:
     std::vector<TopicReading> topic_readings() const;
     void make_handlers();
 
+    ConfigSource source_;
     ServerConfig config_;
+    std::string plugin_copies_;
     SchemaSet schemas_;
     std::unique_ptr<EnvelopeReader> reader_;
     plugins::PluginSet plugins_;

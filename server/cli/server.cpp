@@ -51,12 +51,13 @@ Server::Server(const Blueprint& blueprint)
                        Callback<Result<void>> done) {
                     supervisor_.redrive(handler, std::move(record), std::move(done));
                 }}),
+      reload_({runtime_, metrics_, supervisor_, blueprint}),
+      plugin_watch_(runtime_, blueprint.plugins().directories(), [this] { reload_.plugins(); }),
       admin_token_(data_.admin_token(config_.server.admin_token)),
       signals_(runtime_.context(), SIGTERM, SIGINT, SIGHUP) {
     std::signal(SIGPIPE, SIG_IGN);
     engine::install_crash_signals();
     build_info_->set(1);
-    count_plugins();
     gateway_ = std::make_unique<gateway::Gateway>(gateway::GatewayParts{
         runtime_, config_, *transport_, *this, blueprint.reader(), blueprint.schemas(), metrics_,
         hub_, letters_, admin_token_, kVersion});
@@ -74,17 +75,6 @@ std::unique_ptr<Transport> Server::make_transport() {
                                                     data_.installation_id());
     }
     return nullptr;
-}
-
-void Server::count_plugins() {
-    for (const auto& rejection : blueprint_.plugins().rejections()) {
-        log::error("plugins", "{}: {}", rejection.file, rejection.message);
-        metrics_
-            .counter("millrace_plugin_rejects_total",
-                     "Files in a plugin directory that were not taken",
-                     {{"reason", rejection.reason}})
-            ->add();
-    }
 }
 
 int Server::run() {
@@ -147,8 +137,8 @@ void Server::wait_for_signal() {
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
         if (error) return;
         if (signal == SIGHUP) {
-            log::warn("server",
-                      "SIGHUP: the configuration is read at start only; restart to change it");
+            log::info("server", "SIGHUP: configuration and plugins are read again");
+            if (!stopping_) reload_.everything([](const Result<std::string>&) {});
         } else if (stopping_) {
             log::warn("server", "second signal: leaving at once");
             std::_Exit(128 + signal);
@@ -174,6 +164,7 @@ void Server::give_up(const std::string& reason) {
 
 void Server::stop() {
     stopping_ = true;
+    reload_.stop();
     open_timer_.reset();
     stop_timer_ = runtime_.loop().after(config_.server.drain_timeout + kStopGrace, [this] {
         log::error("server",
@@ -218,6 +209,11 @@ void Server::resume(const std::string& handler, const engine::ResumeRequest& req
 
 void Server::restart(const std::string& handler, Callback<Result<std::string>> done) {
     supervisor_.restart(handler, std::move(done));
+}
+
+void Server::reload(Callback<Result<std::string>> done) {
+    if (stopping_) return done(fail(ErrorCode::kUnavailable, "the server is stopping"));
+    reload_.everything(std::move(done));
 }
 
 std::vector<std::string> Server::unready() const {

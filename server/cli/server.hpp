@@ -12,11 +12,13 @@
 
 #include "cli/blueprint.hpp"
 #include "cli/data_directory.hpp"
+#include "cli/reload.hpp"
 #include "core/asio_runtime.hpp"
 #include "core/metrics.hpp"
 #include "engine/letter_desk.hpp"
 #include "gateway/gateway.hpp"
 #include "gateway/http_client.hpp"
+#include "plugins/plugin_watch.hpp"
 
 namespace millrace::cli {
 
@@ -37,10 +39,10 @@ private:
     void resume(const std::string& handler, const engine::ResumeRequest& request,
                 Callback<Result<std::string>> done) override;
     void restart(const std::string& handler, Callback<Result<std::string>> done) override;
+    void reload(Callback<Result<std::string>> done) override;
     std::vector<std::string> unready() const override;
 
     std::unique_ptr<Transport> make_transport();
-    void count_plugins();
     void announce();
     void open_transport();
     void wait_for_signal();
@@ -60,6 +62,8 @@ private:
     engine::CrashJournalFiles crashes_;
     engine::Supervisor supervisor_;
     engine::LetterDesk letters_;
+    Reload reload_;
+    plugins::PluginWatch plugin_watch_;
     std::string admin_token_;
     std::unique_ptr<gateway::Gateway> gateway_;
     gateway::Bound bound_;

@@ -43,6 +43,9 @@ public:
     virtual void resume(const std::string& handler, const engine::ResumeRequest& request,
                         Callback<Result<std::string>> done) = 0;
     virtual void restart(const std::string& handler, Callback<Result<std::string>> done) = 0;
+    // Reads configuration and plugins again. kInvalid: the configuration is wrong, all stays as it
+    // is.
+    virtual void reload(Callback<Result<std::string>> done) = 0;
     // Why the server is not ready, one line each; empty: ready.
     virtual std::vector<std::string> unready() const = 0;
 };

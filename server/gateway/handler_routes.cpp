@@ -129,4 +129,11 @@ void restart_handler(const GatewayParts& parts, Request request, Respond respond
     parts.handlers.restart(asked->segments[kNameSegment], done);
 }
 
+void reload_server(const GatewayParts& parts, Request request, Respond respond) {
+    const auto asked = std::make_shared<Request>(std::move(request));
+    const auto done = answer_to(asked, std::move(respond));
+    if (auto good = check_parameters(*asked, {}); !good) return done(good.error());
+    parts.handlers.reload(done);
+}
+
 }  // namespace millrace::gateway

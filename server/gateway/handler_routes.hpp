@@ -16,5 +16,7 @@ void replay_handler(const GatewayParts& parts, Request request, Respond respond)
 // `decision` (accept, restart; none: look again), `topic`, `partition`.
 void resume_handler(const GatewayParts& parts, Request request, Respond respond);
 void restart_handler(const GatewayParts& parts, Request request, Respond respond);
+// POST /v1/admin/reload: configuration and plugins are read again.
+void reload_server(const GatewayParts& parts, Request request, Respond respond);
 
 }  // namespace millrace::gateway

@@ -93,6 +93,7 @@ std::span<const Routes::Route> Routes::table() {
          Scope::kAdmin,
          kExchange,
          &Routes::restart},
+        {"POST", {"v1", "admin", "reload"}, Scope::kAdmin, kExchange, &Routes::reload},
         {"GET", {"v1", "topics"}, Scope::kAdmin, kExchange, &Routes::topics},
         {"GET", {"v1", "topics", kAny, "records"}, Scope::kAdmin, kExchange, &Routes::records},
         {"GET", {"v1", "admin", "dead-letters"}, Scope::kAdmin, kExchange, &Routes::letter_topics},
@@ -279,6 +280,10 @@ void Routes::resume(Request request, Respond respond) {
 
 void Routes::restart(Request request, Respond respond) {
     restart_handler(parts_, std::move(request), std::move(respond));
+}
+
+void Routes::reload(Request request, Respond respond) {
+    reload_server(parts_, std::move(request), std::move(respond));
 }
 
 void Routes::topics(Request request, Respond respond) {

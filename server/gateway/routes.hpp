@@ -55,6 +55,7 @@ private:
     void replay(Request request, Respond respond);
     void resume(Request request, Respond respond);
     void restart(Request request, Respond respond);
+    void reload(Request request, Respond respond);
     void topics(Request request, Respond respond);
     void records(Request request, Respond respond);
     void letter_topics(Request request, Respond respond);

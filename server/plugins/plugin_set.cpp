@@ -22,14 +22,16 @@ Accepted<std::shared_ptr<const Plugin>> PluginSet::load_file(const fs::path& fil
 }
 
 PluginSet PluginSet::load(const std::vector<std::string>& directories,
-                          const fs::path& copy_directory) {
+                          const fs::path& copy_directory, const PluginSet& before) {
     PluginSet set;
     set.directories_ = directories;
-    for (const std::string& directory : directories) set.load_directory(directory, copy_directory);
+    for (const std::string& directory : directories)
+        set.load_directory(directory, copy_directory, before);
     return set;
 }
 
-void PluginSet::load_directory(const fs::path& directory, const fs::path& copy_directory) {
+void PluginSet::load_directory(const fs::path& directory, const fs::path& copy_directory,
+                               const PluginSet& before) {
     std::error_code fault;
     std::vector<fs::path> files;
     for (fs::directory_iterator entry(directory, fault), end; !fault && entry != end;
@@ -42,14 +44,25 @@ void PluginSet::load_directory(const fs::path& directory, const fs::path& copy_d
              fmt::format("the plugin directory cannot be read: {}", fault.message())});
     }
     std::ranges::sort(files);
-    for (const fs::path& file : files) {
-        auto loaded = load_file(file, copy_directory);
-        if (loaded) {
-            add(std::move(*loaded));
-        } else {
-            rejections_.push_back(loaded.error());
-        }
-    }
+    for (const fs::path& file : files) take_file(file, copy_directory, before);
+}
+
+void PluginSet::take_file(const fs::path& file, const fs::path& copy_directory,
+                          const PluginSet& before) {
+    const auto known = before.of_file(file);
+    auto library = open_library(file, copy_directory);
+    if (library && known && known->digest() == library->digest) return add(known);
+    auto made = library ? Plugin::make(*library)
+                        : Accepted<std::shared_ptr<const Plugin>>(library.error());
+    if (made) return add(std::move(*made));
+    rejections_.push_back(made.error());
+    if (known) add(known);
+}
+
+std::shared_ptr<const Plugin> PluginSet::of_file(const fs::path& file) const {
+    const auto found =
+        std::ranges::find_if(plugins_, [&](const auto& plugin) { return plugin->file() == file; });
+    return found == plugins_.end() ? nullptr : *found;
 }
 
 void PluginSet::add(std::shared_ptr<const Plugin> plugin) {

@@ -12,6 +12,8 @@ struct Rejection {
     std::string file;     // as found
     std::string reason;   // short and stable: the label of millrace_plugin_rejects_total
     std::string message;  // one line for a person: what is wrong and what to do
+
+    bool operator==(const Rejection&) const = default;
 };
 
 template <class T>

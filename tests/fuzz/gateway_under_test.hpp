@@ -48,6 +48,9 @@ struct AnsweringHandlers final : gateway::HandlerDirectory {
     void restart(const std::string& handler, Callback<Result<std::string>> done) override {
         query(handler, {}, {}, std::move(done));
     }
+    void reload(Callback<Result<std::string>> done) override {
+        query({}, {}, {}, std::move(done));
+    }
     std::vector<std::string> unready() const override { return {}; }
 };
 

@@ -131,6 +131,7 @@ HandlerSection read_handler(const std::string& name, const ConfigNode& node,
     handler.plugin = name;
     handler.dead_letters = config.dead_letters;
     handler.origin = node.where();
+    handler.text = node.to_json();
     faults.attempt([&] { check_name(node, name, "_-", kLongestHandlerName); });
     MappingReader reader(node, faults);
     reader.read("plugin", [&](const ConfigNode& plugin) {

@@ -193,6 +193,7 @@ void read_sections(const Gathered& gathered, ServerConfig& config, Faults& fault
     read_gateway(root.section("gateway"), config.gateway);
     read_ingest(root.section("ingest"), config.ingest);
     root.finish();
+    for (const auto& [key, node] : gathered.root.members()) config.texts[key] = node.to_json();
 }
 
 }  // namespace millrace::config

@@ -152,6 +152,7 @@ struct HandlerSection {
     DeadLetterSection dead_letters;      // the configuration's `dead_letters`
     ConfigNode config;                   // the plugin's own options; checked by its table
     std::string origin;                  // file:line
+    std::string text;                    // as it stands there, as JSON: whether a reload changes it
 };
 
 struct GatewaySection {
@@ -192,6 +193,8 @@ struct ServerConfig {
     std::vector<HandlerSection> handlers;
     GatewaySection gateway;
     IngestSection ingest;
+    // By top-level key, as it stands there, as JSON: whether a reload changes it.
+    std::map<std::string, std::string> texts;
 };
 
 struct ConfigSource {

@@ -189,6 +189,7 @@ struct KnownHandlers final : HandlerDirectory {
     void restart(const std::string& handler, Callback<Result<std::string>> done) override {
         command("restart", handler, done);
     }
+    void reload(Callback<Result<std::string>> done) override { command("reload", "audit", done); }
     static void command(const std::string& name, const std::string& handler,
                         const Callback<Result<std::string>>& done) {
         if (handler != "audit")
