@@ -16,12 +16,14 @@ constexpr milliseconds kFlushInterval{50};
 PartitionState* HandlerRun::find_partition(const TopicPartition& origin, Epoch epoch) {
     const auto found = partitions_.find(origin);
     if (found == partitions_.end() || found->second.epoch != epoch) return nullptr;
+    if (!consumer_) return nullptr;
     return found->second.let_go ? nullptr : &found->second;
 }
 
 PartitionState* HandlerRun::find_turn(const TopicPartition& origin, std::uint64_t turn) {
     const auto found = partitions_.find(origin);
     if (found == partitions_.end() || found->second.turn != turn) return nullptr;
+    if (!consumer_) return nullptr;  // closed; the shards, and then the partitions, follow
     return found->second.let_go ? nullptr : &found->second;
 }
 

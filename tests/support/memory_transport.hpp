@@ -50,6 +50,9 @@ public:
     std::map<std::string, std::size_t> max_bytes;
     // Nothing can be asked of the log; what is being read goes on.
     bool away = false;
+    // What topics there are is told when these are called.
+    bool keeps_answers = false;
+    std::vector<std::function<void()>> kept;
 
     void make_topic(const std::string& name, int partitions) {
         for (int p = 0; p < partitions; ++p) log[{name, {p}}];
@@ -106,6 +109,7 @@ public:
     void topics(Callback<Result<std::vector<TopicInfo>>> done) override {
         std::vector<TopicInfo> all;
         for (const auto& [topic, partitions] : counts_) all.push_back({topic, partitions});
+        if (keeps_answers) return kept.push_back([done, all] { done(all); });
         runtime_.loop().post([done, all] { done(all); });
     }
     void watermarks(const TopicPartition& origin, Callback<Result<Watermarks>> done) override {

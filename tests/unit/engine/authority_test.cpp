@@ -226,6 +226,26 @@ TEST_F(Authority, a_state_put_back_from_a_copy_catches_up_and_applies_nothing_tw
     EXPECT_EQ(world.committed(0), Offset{7});
 }
 
+TEST_F(Authority, an_answer_that_comes_while_the_handler_goes_down_starts_nothing) {
+    world.start();
+    fill(0, 1);
+    world.run();
+    world.transport.keeps_answers = true;
+    world.transport.rebalance();
+    world.run();
+    ASSERT_FALSE(world.transport.kept.empty());
+    world.runtime.park("model");  // its shards take their time to close
+    world.supervisor->restart("model", [](const Result<std::string>&) {});
+    world.run();
+    world.transport.keeps_answers = false;
+    for (const auto& answer : std::exchange(world.transport.kept, {})) answer();
+    world.runtime.unpark();
+    fill(0, 1);
+    world.run();
+    EXPECT_EQ(rows(), 2);
+    EXPECT_EQ(world.committed(0), Offset{2});
+}
+
 // That a record was handed out says that nothing lies in the gap below it.
 TEST_F(Authority, a_position_that_moves_over_a_gap_is_saved_before_it_is_published) {
     world.start();
