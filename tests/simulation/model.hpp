@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "engine/handler.hpp"
@@ -34,6 +35,7 @@ struct CallNote {
 // What the handler depends on outside.
 struct Outside {
     bool is_away = false;
+    std::set<std::string> cured;  // serials of events that no longer die
 };
 
 class Witness {

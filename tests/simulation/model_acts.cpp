@@ -70,6 +70,9 @@ Outcome ModelInstance::act_in_time(const MessageInput& input, const Script& scri
         case Act::kNeedsOutside:
             (void)effect(input);
             return setup_.outside.is_away ? retry("the outside is away") : Outcome{};
+        case Act::kDieUntilCured:
+            if (setup_.outside.cured.contains(serial_of(input))) return effect(input);
+            [[fallthrough]];
         case Act::kDie:
             (void)effect(input);
             return {OutcomeKind::kDeadLetter, "dies", {}};

@@ -18,6 +18,7 @@ void Tally::add(const Tally& other) {
     crashes += other.crashes;
     moves += other.moves;
     breakers += other.breakers;
+    redriven += other.redriven;
 }
 
 Oracle::Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::string root,
@@ -105,6 +106,8 @@ Fate Oracle::fate_of(const Produced& record, const HandlerPlan& plan) const {
             break;
     }
     if (plan.state == engine::StateKind::kNone && record.script.needs_state()) return Fate::kEffect;
+    if (record.script.act == Act::kDieUntilCured && redrives_.is_cured(record.serial))
+        return Fate::kEither;
     return record.script.fate();
 }
 

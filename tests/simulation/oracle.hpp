@@ -15,6 +15,7 @@
 #include "simulation/breaker_watch.hpp"
 #include "simulation/disturbances.hpp"
 #include "simulation/model.hpp"
+#include "simulation/redrive_book.hpp"
 #include "simulation/scenario.hpp"
 #include "simulation/sim_cluster.hpp"
 #include "simulation/sim_disk.hpp"
@@ -58,6 +59,7 @@ struct Tally {
     std::uint64_t crashes = 0;
     std::uint64_t moves = 0;
     std::uint64_t breakers = 0;  // times that one was open
+    std::uint64_t redriven = 0;
     void add(const Tally& other);
 };
 
@@ -77,6 +79,11 @@ public:
     void disk_trouble_ends();
     // A process has died, its disk is as the crash left it.
     void on_crash(const std::string& process, CrashKind kind);
+
+    // nullptr: there is no such record.
+    const Produced* find(const CopyKey& copy) const;
+    std::size_t redrive_asked(Redrive redrive);
+    RedriveBook& redrives() { return redrives_; }
 
     void on_commit(const std::string& process, const std::string& group,
                    const TopicPartition& origin, Offset position) override;
@@ -147,6 +154,7 @@ private:
     void check_events(const HandlerPlan& plan, const Rows& rows);
     void check_letters(const HandlerPlan& plan);
     void check_copies(const HandlerPlan& plan);
+    void check_redrives(const HandlerPlan& plan, const Rows& rows);
     void check_stateless(const HandlerPlan& plan);
     std::string describe(const Produced& record) const;
 
@@ -165,6 +173,7 @@ private:
     Disturbances disturbances_;
     AttemptWatch attempts_;
     BreakerWatch breakers_;
+    RedriveBook redrives_;
     std::vector<std::string> faults_;
     Tally tally_;
     bool probing_ = false;

@@ -26,6 +26,7 @@ void Oracle::check_end() {
         check_timers(plan, rows);
         check_calls(plan, rows);
         check_events(plan, rows);
+        check_redrives(plan, rows);
     }
 }
 
@@ -62,8 +63,9 @@ void Oracle::check_record(const HandlerPlan& plan, const Produced& record,
                              dead ? letter->second.size() : 0, to_string(fate)));
     }
     if (fate != Fate::kEither || !dead) return;
-    // Both only if it was run again because the first outcome was lost on the way, or by another
-    // owner, who may have begun before the first one knew.
+    // Both only if it was given back, or run again because the first outcome was lost on the way,
+    // or by another owner, who may have begun before the first one knew.
+    if (redrives_.was_asked(plan.section.name, record.serial)) return;
     if (owners_of(record.origin, plan) > 1) return;
     for (const auto* effect : effects) {
         if (effect->origin != record.origin || effect->offset != record.offset) continue;
@@ -114,6 +116,7 @@ bool Oracle::may_repeat(const HandlerPlan& plan, const LogRow& first, const LogR
     const bool same_copy = first.origin == second.origin && first.offset == second.offset;
     if (!same_copy && by_partition && first.origin != second.origin) return true;
     if (first.process == second.process) return false;
+    if (redrives_.was_asked(plan.section.name, first.id)) return true;
     if (!same_copy) return true;
     const auto acked = acked_.find(plan.section.name);
     if (acked == acked_.end()) return false;
@@ -139,7 +142,8 @@ void Oracle::check_order(const HandlerPlan& plan, const Rows& rows) {
     };
     std::map<std::string, Last> last;
     for (const auto& row : rows) {
-        if (row.what != "effect") continue;
+        // What was given back stands where it came back.
+        if (row.what != "effect" || redrives_.was_asked(plan.section.name, row.id)) continue;
         const std::string lane = fmt::format("{} shard {} user {} {}", row.process, row.shard,
                                              row.user, to_string(row.origin));
         Last& before = last[lane];

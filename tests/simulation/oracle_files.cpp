@@ -24,6 +24,7 @@ void Oracle::read_files(const std::string& process, CrashKind kind, const char* 
     probing_ = true;
     disk_.copy_after_crash(root_ + "/" + process, kind, copy);
     for (const auto& file : disk_.list(copy)) {
+        if (file.find("/handlers/") == std::string::npos) continue;
         const auto slash = file.rfind('/');
         const auto before = file.rfind('/', slash - 1);
         const std::string handler = file.substr(before + 1, slash - before - 1);

@@ -24,23 +24,26 @@ void Oracle::check_letters(const HandlerPlan& plan) {
     }
 }
 
-// One letter of a record each time it died; a second one where the first may not have been known
-// any more: its answer was lost, or what followed from it.
+// One letter of a record each time it died; one more where one may not have been known any more:
+// its answer was lost, or what followed from it.
 void Oracle::check_copies(const HandlerPlan& plan) {
     for (auto& [copy, letters] : sent_[plan.section.name].records) {
-        std::ranges::sort(letters, {}, [](const Letter& letter) {
-            return std::pair(letter.redrives, letter.asked_at);
-        });
-        for (std::size_t i = 1; i < letters.size(); ++i) {
-            const Letter& first = letters[i - 1];
-            const Letter& second = letters[i];
-            if (first.redrives != second.redrives || first.process != second.process ||
-                !first.answered || disturbances_.any_between(first.asked_at, second.asked_at))
-                continue;
-            on_fault(
-                fmt::format("{}: {} offset {} has a second dead letter, and nothing had "
-                            "happened to the first",
-                            plan.section.name, to_string(copy.first), copy.second.value));
+        std::ranges::sort(letters, {}, &Letter::asked_at);
+        std::map<int, std::vector<const Letter*>> by_number;
+        for (const auto& letter : letters) by_number[letter.redrives].push_back(&letter);
+        for (const auto& [number, same] : by_number) {
+            std::size_t most = number == 0 ? 1 : redrives_.times(plan.section.name, copy, number);
+            for (std::size_t i = 0; i < same.size(); ++i) {
+                const bool again =
+                    i > 0 && (same[i]->process != same[i - 1]->process ||
+                              disturbances_.any_between(same[i - 1]->asked_at, same[i]->asked_at));
+                if (again || !same[i]->answered) ++most;
+            }
+            if (same.size() <= most) continue;
+            on_fault(fmt::format(
+                "{}: {} offset {} has {} dead letters, and nothing happened that "
+                "explains more than {}",
+                plan.section.name, to_string(copy.first), copy.second.value, same.size(), most));
         }
     }
 }

@@ -46,12 +46,12 @@ void Oracle::read_letter(const TopicPartition& origin, const Stored& letter) {
             on_fault(fmt::format("a dead letter of {} has {} headers {}", to_string(source),
                                  letter.header_count(once), once));
     }
-    const auto records = produced_.find(source);
-    if (records == produced_.end() || !records->second.contains(copy.second)) {
+    const Produced* produced = find(copy);
+    if (produced == nullptr) {
         return on_fault(fmt::format("a dead letter in {} of a record that never was: {} offset {}",
                                     to_string(origin), to_string(source), copy.second.value));
     }
-    const Produced& record = records->second.at(copy.second);
+    const Produced& record = *produced;
     if (letter.key != record.stored->key || letter.value != record.stored->value)
         on_fault(fmt::format("the dead letter of {} is not its copy", describe(record)));
     sent.records[copy].push_back({std::atoi(letter.header("millrace-redrives").c_str()),

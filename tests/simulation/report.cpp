@@ -16,9 +16,9 @@ std::string describe(const Tally& tally) {
     return fmt::format(
         "{} records, {} effects, {} repeated at another owner, {} dead letters, {} events "
         "published, "
-        "{} crashes, {} rebalances, {} breakers opened",
+        "{} crashes, {} rebalances, {} breakers opened, {} letters given back",
         tally.records, tally.effects, tally.repeats, tally.dead_letters, tally.published,
-        tally.crashes, tally.moves, tally.breakers);
+        tally.crashes, tally.moves, tally.breakers, tally.redriven);
 }
 
 }  // namespace millrace::simulation

@@ -118,6 +118,13 @@ void make_outages(Scenario& scenario, Rng& random) {
     }
 }
 
+// A ring must remember what was done until it is given back once more.
+void make_redrives(Scenario& scenario, Rng& random, bool ring_is_small) {
+    if (ring_is_small || !random.chance(0.25)) return;
+    scenario.faults.redrive = milliseconds(random.spread(200, 3'000));
+    scenario.acts.insert(scenario.acts.end(), 2, Act::kDieUntilCured);
+}
+
 }  // namespace
 
 bool Scenario::undoes_batches() const {
@@ -155,6 +162,7 @@ Scenario make_scenario(std::uint64_t seed) {
     scenario.faults = make_faults(random, scenario.processes);
     Rng later(seed ^ 0x0a7a9e5U);  // what was thought of later shifts nothing above
     make_outages(scenario, later);
+    make_redrives(scenario, later, ring_is_small);
     return scenario;
 }
 

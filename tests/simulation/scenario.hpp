@@ -29,7 +29,8 @@ struct FaultPlan {
     nanoseconds clock_jump{0};
     nanoseconds topic_away{0};
     nanoseconds disk_trouble{0};
-    nanoseconds outage{0};  // of what the handler depends on
+    nanoseconds outage{0};   // of what the handler depends on
+    nanoseconds redrive{0};  // of dead letters; no fault, but it comes among them
     double stall_chance = 0;
     nanoseconds longest_stall{1'000'000};
     ClusterFaults cluster;

@@ -34,6 +34,7 @@ Fate Script::fate() const {
         case Act::kIgnore:
             return Fate::kSkipped;
         case Act::kDie:
+        case Act::kDieUntilCured:
         case Act::kExhaust:
         case Act::kPendingNever:
         case Act::kPendingAfterWrite:
@@ -102,6 +103,7 @@ const char* to_string(Act act) {
         "call",
         "call die",
         "needs the outside",
+        "die until cured",
     };
     return kNames[static_cast<int>(act)];
 }

@@ -36,7 +36,8 @@ enum class Act {
     kCall,        // `count` HTTP calls
     kCallDie,     // a call whose response fails for good
     kLast = kCallDie,
-    kNeedsOutside,  // fails while the outside is away
+    kNeedsOutside,   // fails while the outside is away
+    kDieUntilCured,  // fails for good, but not for ever
 };
 
 // What must become of a record.

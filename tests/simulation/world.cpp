@@ -117,6 +117,7 @@ bool World::is_quiet() {
             if (handler.at("state").as_string() != "running" ||
                 handler.at("outbox").to_number<std::int64_t>() != 0 ||
                 handler.at("timers").to_number<std::int64_t>() != 0 ||
+                handler.at("inbox").to_number<std::int64_t>() != 0 ||
                 handler.at("queue_records").to_number<std::int64_t>() != 0)
                 return false;
         }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/metrics.hpp"
+#include "engine/letter_desk.hpp"
 #include "engine/supervisor.hpp"
 #include "simulation/oracle.hpp"
 #include "simulation/scenario.hpp"
@@ -79,6 +80,13 @@ private:
     std::string event_text(const std::string& serial, const std::string& user, const Script& script,
                            Flavour flavour, bool with_id);
     Script random_script();
+
+    // Dead letters come back (world_letters.cpp).
+    void redrive_some();
+    void redrive_all();
+    void redrive(Process& process, const engine::LetterQuery& query);
+    void give_back(Process& process, const std::string& handler, engine::RedriveRecord record,
+                   Callback<Result<void>> done);
 
     // What goes wrong (world_faults.cpp).
     template <class Act>

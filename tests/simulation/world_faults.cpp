@@ -47,6 +47,7 @@ void World::make_trouble() {
     from_time_to_time(plan.topic_away, [this] { trouble_with_a_topic(); });
     from_time_to_time(plan.disk_trouble, [this] { trouble_with_a_disk(); });
     from_time_to_time(plan.outage, [this] { trouble_outside(); });
+    from_time_to_time(plan.redrive, [this] { redrive_some(); });
 }
 
 void World::trouble_with_a_topic() {
@@ -98,6 +99,7 @@ void World::heal() {
     scheduler_.stall_chance = 0;
     crash_step_.reset();
     crash_operation_.reset();
+    if (scenario_.faults.redrive.count() > 0) fate_.post([this] { redrive_all(); });
     for (const char* name : {"a", "b"}) {
         disk_.faults(root_ + "/" + name) = {};
         limit_pages(root_ + "/" + name, false);

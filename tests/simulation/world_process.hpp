@@ -26,6 +26,7 @@ struct World::Process {
     std::vector<std::shared_ptr<Gauge>> open_breakers;  // of each handler
     double breakers_seen = 0;
     std::unique_ptr<engine::Supervisor> supervisor;
+    std::unique_ptr<engine::LetterDesk> letters;
 };
 
 class World::NoScreens final : public engine::PushSink {

@@ -55,6 +55,13 @@ void World::start(Process& process) {
         process.open_breakers.push_back(
             process.metrics.gauge("millrace_breaker_open", "", {{"handler", plan.section.name}}));
     }
+    process.letters = std::make_unique<engine::LetterDesk>(engine::LetterDeskSetup{
+        process.runtime, process.transport, reader(), root_ + "/" + process.name, kSimVfs,
+        DeadLetterSection{},
+        [this, &process](const std::string& handler, engine::RedriveRecord record,
+                         Callback<Result<void>> done) {
+            give_back(process, handler, std::move(record), std::move(done));
+        }});
     process.runtime.loop().post([&process] { process.supervisor->start(); });
     scheduler_.trace("process {} starts", process.name);
 }
@@ -86,7 +93,10 @@ void World::crash(Process& process, CrashKind kind, nanoseconds down) {
 void World::bury() {
     for (auto& process : dead_) {
         if (process->life->frames > 0) continue;
-        scheduler_.bury(process->life, [&] { process->supervisor.reset(); });
+        scheduler_.bury(process->life, [&] {
+            process->letters.reset();
+            process->supervisor.reset();
+        });
         process.reset();
     }
     std::erase(dead_, nullptr);
