@@ -30,7 +30,8 @@ Oracle::Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::
       processes_(std::move(processes)),
       disturbances_(scenario.settles_in()),
       attempts_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }),
-      breakers_(scenario_, scheduler_, [this](const std::string& what) { on_fault(what); }) {}
+      breakers_(scenario_, scheduler_, [this](const std::string& what) { on_fault(what); }),
+      owners_([this](const std::string& what) { on_fault(what); }) {}
 
 void Oracle::produced(Produced record) {
     ++tally_.records;
@@ -78,6 +79,7 @@ void Oracle::on_called(const CallNote& note) {
                      note.offset.value, note.attempt, note.outcome);
     if (scheduler_.in_ended_life()) return;
     attempts_.called(note, scheduler_.now());
+    owners_.called(note, group_of(note.handler), scheduler_.now());
     if (!disturbances_.disk_between(scheduler_.now(), scheduler_.now())) breakers_.called(note);
     if (note.kind != engine::OutcomeKind::kAck) return;
     const CopyKey copy{note.origin, note.offset};

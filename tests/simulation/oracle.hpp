@@ -15,6 +15,7 @@
 #include "simulation/breaker_watch.hpp"
 #include "simulation/disturbances.hpp"
 #include "simulation/model.hpp"
+#include "simulation/owner_watch.hpp"
 #include "simulation/redrive_book.hpp"
 #include "simulation/scenario.hpp"
 #include "simulation/sim_cluster.hpp"
@@ -88,7 +89,10 @@ public:
     void on_commit(const std::string& process, const std::string& group,
                    const TopicPartition& origin, Offset position) override;
     void on_moved(const std::string& group) override;
-    void on_heard(const std::string&) override { disturbed(Disturbance::kMoved); }
+    void on_given(const std::string& process, const std::string& group,
+                  const TopicPartition& origin) override;
+    void on_gone(const std::string& process, const std::string& group, const TopicPartition& origin,
+                 bool was_asked) override;
     void on_called(const CallNote& note) override;
     void on_fault(const std::string& what) override;
 
@@ -149,6 +153,7 @@ private:
     bool may_repeat(const HandlerPlan& plan, const LogRow& first, const LogRow& second) const;
     std::size_t owners_of(const TopicPartition& origin, const HandlerPlan& plan) const;
     void check_order(const HandlerPlan& plan, const Rows& rows);
+    void check_order_across(const HandlerPlan& plan, const Rows& rows);
     void check_timers(const HandlerPlan& plan, const Rows& rows);
     void check_calls(const HandlerPlan& plan, const Rows& rows);
     void check_events(const HandlerPlan& plan, const Rows& rows);
@@ -173,6 +178,7 @@ private:
     Disturbances disturbances_;
     AttemptWatch attempts_;
     BreakerWatch breakers_;
+    OwnerWatch owners_;
     RedriveBook redrives_;
     std::vector<std::string> faults_;
     Tally tally_;

@@ -23,6 +23,7 @@ void Oracle::check_end() {
         }
         check_records(plan, rows);
         check_order(plan, rows);
+        check_order_across(plan, rows);
         check_timers(plan, rows);
         check_calls(plan, rows);
         check_events(plan, rows);

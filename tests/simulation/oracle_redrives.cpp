@@ -18,6 +18,7 @@ std::size_t Oracle::redrive_asked(Redrive redrive) {
     ++tally_.redriven;
     attempts_.redriven(redrive.copy);
     breakers_.redriven(redrive.copy);
+    owners_.redriven(redrive.copy);
     return redrives_.asked(std::move(redrive));
 }
 

@@ -77,8 +77,12 @@ public:
     virtual void on_commit(const std::string& process, const std::string& group,
                            const TopicPartition& origin, Offset position) = 0;
     virtual void on_moved(const std::string& group) = 0;
-    // A member has heard of what it has now.
-    virtual void on_heard(const std::string& process) = 0;
+    // A member has heard that it has a partition; that it no longer has it, or, asked for it, has
+    // let go.
+    virtual void on_given(const std::string& process, const std::string& group,
+                          const TopicPartition& origin) = 0;
+    virtual void on_gone(const std::string& process, const std::string& group,
+                         const TopicPartition& origin, bool was_asked) = 0;
 };
 
 class Cluster {

@@ -74,11 +74,11 @@ void SimConsumer::assigned(Epoch epoch, std::vector<Assigned> partitions) {
 
 void SimConsumer::take(const std::pair<Epoch, std::vector<Assigned>>& assignment) {
     if (closed_) return;
-    cluster_.watch_.on_heard(process_);
     epoch_ = assignment.first;
     reading_.clear();
     for (const auto& each : assignment.second) {
         reading_[each.origin] = {};
+        cluster_.watch_.on_given(process_, subscription_.group, each.origin);
         cluster_.tenures_.push_back({subscription_.group, each.origin, process_, epoch_,
                                      each.committed, cluster_.scheduler_.now()});
         cluster_.scheduler_.trace("{}: is given {} in epoch {}, committed {}", process_,
@@ -97,10 +97,14 @@ void SimConsumer::revoke(std::function<void()> released) {
         reading_.clear();
         cluster_.scheduler_.trace("{}: {} partitions of epoch {} are revoked", process_,
                                   mine.size(), epoch_.value);
-        listener_.on_revoked(epoch_, mine, [this, released, alive = std::weak_ptr(alive_)] {
-            if (alive.lock()) send_commits();
-            released();
-        });
+        listener_.on_revoked(epoch_, mine,
+                             [this, released, mine, epoch = epoch_, alive = std::weak_ptr(alive_)] {
+                                 if (alive.lock()) {
+                                     if (epoch == epoch_) gone(mine, true);
+                                     send_commits();
+                                 }
+                                 released();
+                             });
     });
 }
 
@@ -118,7 +122,7 @@ void SimConsumer::lose() {
             to_commit_.clear();
             cluster_.scheduler_.trace("{}: has lost {} partitions of epoch {}", process_,
                                       mine.size(), epoch_.value);
-            cluster_.watch_.on_heard(process_);
+            gone(mine, false);
             listener_.on_lost(epoch_, mine);
             if (const auto given = std::exchange(given_, std::nullopt)) take(*given);
         },
@@ -240,8 +244,16 @@ std::optional<Watermarks> SimConsumer::watermarks(const TopicPartition& origin) 
     return Watermarks{Offset{0}, cluster_.logs_.at(origin).end};
 }
 
+void SimConsumer::gone(const std::vector<TopicPartition>& partitions, bool was_asked) {
+    for (const auto& origin : partitions)
+        cluster_.watch_.on_gone(process_, subscription_.group, origin, was_asked);
+}
+
 void SimConsumer::close(std::function<void()> done) {
     send_commits();
+    std::vector<TopicPartition> mine;
+    for (const auto& [origin, reading] : reading_) mine.push_back(origin);
+    gone(mine, false);
     closed_ = true;
     reading_.clear();
     cluster_.leave(*this, false);

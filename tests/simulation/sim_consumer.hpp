@@ -48,6 +48,7 @@ private:
     void deliver(const TopicPartition& origin, Epoch epoch);
     void take(const std::pair<Epoch, std::vector<Assigned>>& assignment);
     void send_commits();
+    void gone(const std::vector<TopicPartition>& partitions, bool was_asked);
     Offset resolve(const TopicPartition& origin, StartPosition from) const;
     template <class Call>
     void on_loop(Call call, nanoseconds delay = nanoseconds(0)) {
