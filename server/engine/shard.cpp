@@ -176,9 +176,9 @@ void Shard::close(std::function<void()> done) {
     setup_.strand->post([self = shared_from_this(), done = std::move(done)] {
         self->failed_ = true;  // no batch begins any more
         if (self->syncing_) {
-            self->after_sync_.emplace_back([self, done] {
-                self->close_now();
-                self->on_loop([done](ShardOwner&) { done(); });
+            self->after_sync_.emplace_back([shard = self.get(), done] {
+                shard->close_now();
+                shard->on_loop([done](ShardOwner&) { done(); });
             });
             return;
         }

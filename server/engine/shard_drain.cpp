@@ -10,8 +10,9 @@ namespace millrace::engine {
 void Shard::drain(std::vector<TopicPartition> origins, std::function<void()> done) {
     setup_.strand->post([self = shared_from_this(), origins = std::move(origins),
                          done = std::move(done)]() mutable {
-        self->drains_.push_back({std::move(origins), [self, done = std::move(done)] {
-                                     self->on_loop([done](ShardOwner&) { done(); });
+        // What a shard keeps must not keep the shard.
+        self->drains_.push_back({std::move(origins), [shard = self.get(), done = std::move(done)] {
+                                     shard->on_loop([done](ShardOwner&) { done(); });
                                  }});
         self->check_drained();
     });
@@ -57,8 +58,9 @@ void Shard::forget(std::vector<TopicPartition> origins, std::function<void()> do
             if (!self->closed_) self->forget_now(origins);
             self->schedule();
             // What was decided before is reported first.
-            self->after_sync_.emplace_back(
-                [self, done] { self->on_loop([done](ShardOwner&) { done(); }); });
+            self->after_sync_.emplace_back([shard = self.get(), done] {
+                shard->on_loop([done](ShardOwner&) { done(); });
+            });
             self->check_drained();
         });
 }
