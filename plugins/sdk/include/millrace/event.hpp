@@ -53,9 +53,8 @@ public:
     std::int64_t offset() const { return event_->offset; }
     Time record_time() const { return from_microseconds(event_->record_time); }
     std::optional<std::string_view> key() const { return to_optional(event_->key); }
-    std::optional<std::string_view> value() const {
-        return to_optional(event_->value);
-    }  // the original bytes
+    // The original bytes.
+    std::optional<std::string_view> value() const { return to_optional(event_->value); }
     // The last header of that name.
     std::optional<std::string_view> header(std::string_view name) const {
         for (std::size_t i = event_->header_count; i-- > 0;) {
@@ -69,9 +68,8 @@ public:
     }
 
     // The envelope.
-    std::string_view id() const {
-        return to_view(event_->id);
-    }  // as sent, else derived: always there
+    // As sent, else derived: always there.
+    std::string_view id() const { return to_view(event_->id); }
     bool id_is_derived() const { return event_->id_is_derived != 0; }  // the producer sent none
     std::string_view type() const { return to_view(event_->type); }    // "completed"; empty: none
     std::string_view full_type() const { return to_view(event_->full_type); }

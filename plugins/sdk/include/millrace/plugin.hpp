@@ -9,9 +9,11 @@
 //
 //     class Hello final : public millrace::Handler {
 //     public:
-//         static millrace::Description describe() { return {.name = "hello", .version = "1.0.0",
-//         .description = "Greets."}; } explicit Hello(const millrace::Setup& setup) :
-//         Handler(setup) {} millrace::Outcome on_message(const millrace::Event& event) override {
+//         static millrace::Description describe() {
+//             return {.name = "hello", .version = "1.0.0", .description = "Greets."};
+//         }
+//         explicit Hello(const millrace::Setup& setup) : Handler(setup) {}
+//         millrace::Outcome on_message(const millrace::Event& event) override {
 //             context().info("hello " + std::string(event.user().value_or("nobody")));
 //             return millrace::ack();
 //         }
@@ -19,11 +21,16 @@
 //     MILLRACE_PLUGIN(Hello)
 //
 // A handler may also have, with these very signatures:
-//     static void migrate(Context& context, std::uint32_t from_version);      tables; needs
-//     state_version void on_rollback(Rollback scope);                                        forget
-//     what was derived from undone effects void stop(); end own threads static std::string
-//     merge(std::string_view question, const Parameters& parameters, std::span<const
-//     std::string_view> answers);
+//
+//     // Its tables; needs state_version.
+//     static void migrate(Context& context, std::uint32_t from_version);
+//     // Forget what was derived from effects that were undone.
+//     void on_rollback(Rollback scope);
+//     // End own threads.
+//     void stop();
+//     // One answer of the shards' answers.
+//     static std::string merge(std::string_view question, const Parameters& parameters,
+//                              std::span<const std::string_view> answers);
 #pragma once
 
 #include <millrace/abi.h>
@@ -70,8 +77,8 @@ struct Description {
     State state = State::kPerUser;
     Subscription subscription = Subscription::kGroup;
     Input input = Input::kEvent;
-    std::uint32_t state_version =
-        0;  // of the handler's own tables; a higher one than the file's calls migrate
+    // Of the handler's own tables; a higher one than the file's calls migrate.
+    std::uint32_t state_version = 0;
     std::vector<Option> options = {};
     std::vector<Question> questions = {};
 };

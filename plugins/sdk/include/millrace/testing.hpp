@@ -9,8 +9,8 @@
 // the value or in its `task_data`. Thread rule: one thread. Errors: std::runtime_error, for what
 // the server would refuse too.
 //
-//     Harness harness({{"greeting", "Hi"}});                    // options, as they would stand in
-//     the YAML EXPECT_EQ(harness.send(task_event("created", "7", "42")).kind, MILLRACE_ACK);
+//     Harness harness({{"greeting", "Hi"}});  // options, as they would stand in the YAML
+//     EXPECT_EQ(harness.send(task_event("created", "7", "42")).kind, MILLRACE_ACK);
 //     EXPECT_EQ(harness.query("greeted"), R"({"items":[{"user":"7","times":1}]})");
 //
 // Link: your plugin's sources, millrace::sdk_testing.
