@@ -46,7 +46,7 @@ millrace_event make_event(const MessageInput& input, std::vector<millrace_header
     fill_record(input, headers, event);
     const Envelope& envelope = input.event.envelope;
     event.id = plugins::to_abi(input.event.effective_id);
-    event.id_is_derived = envelope.event_id ? 0 : 1;
+    event.flags = envelope.event_id ? 0 : MILLRACE_EVENT_ID_IS_DERIVED;
     event.type = plugins::to_abi(envelope.event_type);
     event.full_type = plugins::to_abi(envelope.full_type);
     event.schema_version = static_cast<std::uint32_t>(envelope.schema_version);
@@ -55,13 +55,13 @@ millrace_event make_event(const MessageInput& input, std::vector<millrace_header
     event.time =
         envelope.timestamp ? envelope.timestamp->time_since_epoch().count() : MILLRACE_NO_TIME;
     event.attempt = input.attempt;
-    event.token = {input.token.input, input.token.attempt};
+    event.token = {{input.token.input, input.token.attempt}};
     event.opaque = &input;
     return event;
 }
 
-std::vector<millrace_param> to_params(Parameters parameters) {
-    std::vector<millrace_param> params;
+std::vector<millrace_parameter> to_params(Parameters parameters) {
+    std::vector<millrace_parameter> params;
     for (const auto& [name, value] : parameters)
         params.push_back({plugins::to_abi(name), plugins::to_abi(value)});
     return params;
@@ -155,9 +155,12 @@ public:
         api_.destroy(instance_);
     }
 
-    Result<void> start(const std::string& config, const std::string& shard) {
+    Result<void> start(const std::string& config, const std::string& handler,
+                       const std::string& shard) {
         const CallbackScope scope(host());
-        instance_ = api_.create(host(), plugins::to_abi(config), plugins::to_abi(shard));
+        const millrace_setup setup{sizeof setup, plugins::to_abi(handler), plugins::to_abi(shard),
+                                   plugins::to_abi(config)};
+        instance_ = api_.create(host(), &setup);
         if (instance_ != nullptr) return {};
         return fail(ErrorCode::kInvalid,
                     fmt::format("{} {}: create failed for shard {}: {}", plugin_->name(),
@@ -178,7 +181,8 @@ public:
                                    plugins::to_abi(input.key),
                                    plugins::to_abi(input.payload),
                                    input.due.time_since_epoch().count(),
-                                   input.attempt};
+                                   input.attempt,
+                                   0};
         return to_outcome(host(), api_.on_timer(instance_, &timer));
     }
 
@@ -189,8 +193,8 @@ public:
                                          plugins::to_abi(input.call_id),
                                          plugins::to_abi(input.key),
                                          plugins::to_abi(input.payload),
-                                         input.status,
                                          plugins::to_abi(input.body),
+                                         input.status,
                                          input.tries};
         return to_outcome(host(), api_.on_response(instance_, &response));
     }
@@ -218,9 +222,10 @@ public:
             return answer_error(MILLRACE_NOT_FOUND, host(), plugin_->name(), question);
         const CallbackScope scope(host());
         const auto params = to_params(parameters);
+        const millrace_query query{sizeof query, plugins::to_abi(question), params.data(),
+                                   params.size()};
         millrace_out out{max_answer_bytes_};
-        const int status =
-            api_.on_query(instance_, plugins::to_abi(question), params.data(), params.size(), &out);
+        const int status = api_.on_query(instance_, &query, &out);
         if (status != MILLRACE_OK) return answer_error(status, host(), plugin_->name(), question);
         return check_answer(out, plugin_->name(), question);
     }
@@ -248,7 +253,9 @@ Result<void> PluginFactory::migrate(engine::ShardServices& services, std::uint32
     if (plugin_->api().migrate == nullptr) return {};
     const HostHandle handle(handler_, services);
     const CallbackScope scope(handle.get());
-    if (plugin_->api().migrate(handle.get(), from_version) == MILLRACE_OK) return {};
+    const millrace_migration migration{sizeof migration, from_version,
+                                       plugin_->traits().state_version};
+    if (plugin_->api().migrate(handle.get(), &migration) == MILLRACE_OK) return {};
     return fail(
         ErrorCode::kInvalid,
         fmt::format("{} {}: cannot bring its tables from version {} to {}: {}", plugin_->name(),
@@ -260,7 +267,7 @@ Result<std::unique_ptr<engine::HandlerInstance>> PluginFactory::create(
     const engine::ShardIdentity& shard, engine::ShardServices& services) {
     auto instance =
         std::make_unique<PluginInstance>(plugin_, handler_, max_answer_bytes_, services);
-    auto started = instance->start(config_, shard.shard);
+    auto started = instance->start(config_, handler_, shard.shard);
     if (!started) return started.error();
     return std::unique_ptr<engine::HandlerInstance>(std::move(instance));
 }
@@ -272,8 +279,9 @@ Result<std::string> PluginFactory::merge(std::string_view question, Parameters p
     std::vector<millrace_str> texts;
     for (const std::string& answer : answers) texts.push_back(plugins::to_abi(answer));
     millrace_out out{max_answer_bytes_};
-    const int status = plugin_->api().merge(plugins::to_abi(question), params.data(), params.size(),
-                                            texts.data(), texts.size(), &out);
+    const millrace_query query{sizeof query, plugins::to_abi(question), params.data(),
+                               params.size()};
+    const int status = plugin_->api().merge(&query, texts.data(), texts.size(), &out);
     if (status == MILLRACE_OK) return check_answer(out, plugin_->name(), question);
     return fail(ErrorCode::kInternal, fmt::format("{} cannot merge the answers to '{}': {}",
                                                   plugin_->name(), question, out.text));

@@ -8,6 +8,7 @@
 
 #include "events/field_state.hpp"
 #include "plugins/host_handle.hpp"
+#include "plugins/received.hpp"
 
 namespace millrace::plugins {
 namespace {
@@ -72,9 +73,9 @@ int serve(millrace_host* host, Body&& body) noexcept {
 }
 
 log::Level to_level(std::uint32_t level) {
-    if (level <= MILLRACE_DEBUG) return log::Level::kDebug;
-    if (level == MILLRACE_INFO) return log::Level::kInfo;
-    return level == MILLRACE_WARN ? log::Level::kWarn : log::Level::kError;
+    if (level <= MILLRACE_LOG_DEBUG) return log::Level::kDebug;
+    if (level == MILLRACE_LOG_INFO) return log::Level::kInfo;
+    return level == MILLRACE_LOG_WARN ? log::Level::kWarn : log::Level::kError;
 }
 
 void host_log(millrace_host* host, std::uint32_t level, millrace_str message) noexcept {
@@ -116,6 +117,14 @@ const engine::MessageInput* input_of(const millrace_host* host, const millrace_e
     return event != nullptr && event->opaque == host->input ? host->input : nullptr;
 }
 
+int refuse_field(millrace_host* host, FieldState state, millrace_str name) {
+    if (state == FieldState::kNothing)
+        return refuse(host, MILLRACE_NOTHING,
+                      fmt::format("field: the event has nothing in '{}'", to_view(name)));
+    return refuse(host, MILLRACE_NOT_FOUND,
+                  fmt::format("field: the event has no '{}'", to_view(name)));
+}
+
 int host_field(millrace_host* host, const millrace_event* event, millrace_str name,
                millrace_str* value) noexcept {
     return serve(host, [&](engine::ShardServices&) {
@@ -124,9 +133,7 @@ int host_field(millrace_host* host, const millrace_event* event, millrace_str na
             return refuse(host, MILLRACE_DENIED, "field: this is not the event being handled");
         std::string scratch;
         const auto found = input->reader.field(input->event, to_view(name), scratch);
-        if (!found)
-            return refuse(host, MILLRACE_NOT_FOUND,
-                          fmt::format("field: the event has no '{}'", to_view(name)));
+        if (!found) return refuse_field(host, field_state(input->event, to_view(name)), name);
         const bool is_made =
             found->data() >= scratch.data() && found->data() <= scratch.data() + scratch.size();
         // Moving a short text moves its bytes, so the view is taken from where they end up.
@@ -135,39 +142,16 @@ int host_field(millrace_host* host, const millrace_event* event, millrace_str na
     });
 }
 
-std::uint32_t to_said(FieldState state) {
-    switch (state) {
-        case FieldState::kAbsent:
-            return MILLRACE_SAID_ABSENT;
-        case FieldState::kNothing:
-            return MILLRACE_SAID_NOTHING;
-        case FieldState::kText:
-            return MILLRACE_SAID_TEXT;
-    }
-    return MILLRACE_SAID_ABSENT;
-}
-
-int host_field_said(millrace_host* host, const millrace_event* event, millrace_str name,
-                    std::uint32_t* said) noexcept {
-    return serve(host, [&](engine::ShardServices&) {
-        const engine::MessageInput* input = input_of(host, event);
-        if (input == nullptr)
-            return refuse(host, MILLRACE_DENIED, "field_said: this is not the event being handled");
-        *said = to_said(field_state(input->event, to_view(name)));
-        return static_cast<int>(MILLRACE_OK);
-    });
-}
-
 sqlite::Value to_value(const millrace_value& value) {
     switch (value.type) {
-        case MILLRACE_INTEGER:
+        case MILLRACE_VALUE_INTEGER:
             return value.integer;
-        case MILLRACE_REAL:
+        case MILLRACE_VALUE_REAL:
             return value.real;
-        case MILLRACE_TEXT:
+        case MILLRACE_VALUE_TEXT:
             if (value.text.data == nullptr) return std::monostate{};
             return to_view(value.text);
-        case MILLRACE_BLOB:
+        case MILLRACE_VALUE_BLOB:
             if (value.text.data == nullptr) return std::monostate{};
             return std::as_bytes(std::span(value.text.data, value.text.size));
         default:
@@ -178,16 +162,16 @@ sqlite::Value to_value(const millrace_value& value) {
 millrace_value to_abi_value(const sqlite::Value& value) {
     millrace_value out{};
     if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-        out.type = MILLRACE_INTEGER;
+        out.type = MILLRACE_VALUE_INTEGER;
         out.integer = *integer;
     } else if (const auto* real = std::get_if<double>(&value)) {
-        out.type = MILLRACE_REAL;
+        out.type = MILLRACE_VALUE_REAL;
         out.real = *real;
     } else if (const auto* text = std::get_if<std::string_view>(&value)) {
-        out.type = MILLRACE_TEXT;
+        out.type = MILLRACE_VALUE_TEXT;
         out.text = to_abi(*text);
     } else if (const auto* blob = std::get_if<std::span<const std::byte>>(&value)) {
-        out.type = MILLRACE_BLOB;
+        out.type = MILLRACE_VALUE_BLOB;
         out.text = to_abi({reinterpret_cast<const char*>(blob->data()), blob->size()});
     }
     return out;
@@ -230,16 +214,26 @@ millrace_str host_last_error(millrace_host* host) noexcept {
     return to_abi(is_callers_thread(host) ? std::string_view(host->last_error) : kOutside);
 }
 
-int host_publish(millrace_host* host, millrace_str topic, millrace_str key,
-                 millrace_str event) noexcept {
+int refuse_short(millrace_host* host, const char* service) {
+    return refuse(
+        host, MILLRACE_INVALID,
+        fmt::format("{}: what it was given says no `struct_size` that there ever was", service));
+}
+
+int host_publish(millrace_host* host, const millrace_publication* given) noexcept {
     return serve(host, [&](engine::ShardServices& services) {
-        auto published = services.publish({to_view(topic), to_view(key), to_view(event)});
+        const auto publication = receive(given);
+        if (!publication) return refuse_short(host, "publish");
+        auto published = services.publish(
+            {to_view(publication->topic), to_view(publication->key), to_view(publication->event)});
         return published ? static_cast<int>(MILLRACE_OK) : refuse_request(host, published.error());
     });
 }
 
-int host_call(millrace_host* host, const millrace_call* call) noexcept {
+int host_call(millrace_host* host, const millrace_call* given) noexcept {
     return serve(host, [&](engine::ShardServices& services) {
+        const auto call = receive(given);
+        if (!call) return refuse_short(host, "call");
         std::vector<std::pair<std::string_view, std::string_view>> headers;
         for (const millrace_header& header : std::span(call->headers, call->header_count)) {
             headers.emplace_back(to_view(header.name), to_view(header.value));
@@ -251,11 +245,13 @@ int host_call(millrace_host* host, const millrace_call* call) noexcept {
     });
 }
 
-int host_timer_set(millrace_host* host, millrace_str id, millrace_str key, std::int64_t due,
-                   millrace_str payload) noexcept {
+int host_timer_set(millrace_host* host, const millrace_timer* given) noexcept {
     return serve(host, [&](engine::ShardServices& services) {
-        const Timestamp when{std::chrono::microseconds(due)};
-        auto set = services.set_timer(to_view(id), to_view(key), when, to_view(payload));
+        const auto timer = receive(given);
+        if (!timer) return refuse_short(host, "timer_set");
+        const Timestamp when{std::chrono::microseconds(timer->due)};
+        auto set = services.set_timer(to_view(timer->id), to_view(timer->key), when,
+                                      to_view(timer->payload));
         return set ? static_cast<int>(MILLRACE_OK) : refuse(host, set.error());
     });
 }
@@ -288,7 +284,8 @@ int host_push(millrace_host* host, const millrace_event* event, millrace_str use
 void host_complete(millrace_host* host, millrace_token token, millrace_str payload) noexcept {
     const std::lock_guard lock(host->mutex);
     if (host->services != nullptr)
-        host->services->complete({token.input, token.attempt}, std::string(to_view(payload)));
+        host->services->complete({token.opaque[0], static_cast<std::uint32_t>(token.opaque[1])},
+                                 std::string(to_view(payload)));
 }
 
 void host_fail(millrace_host* host, millrace_str reason) noexcept {
@@ -304,10 +301,16 @@ int host_origins(millrace_host* host, millrace_origin_callback each, void* conte
         bool enough = false;
         auto told = services.origins([&](const engine::OriginCounts& counts) {
             if (enough) return;
-            const millrace_origin origin{
-                sizeof origin,      to_abi(counts.origin.topic), counts.origin.partition.value,
-                counts.first.value, counts.last.value,           counts.acked,
-                counts.skipped,     counts.duplicates,           counts.dead_lettered};
+            const millrace_origin origin{.struct_size = sizeof origin,
+                                         .topic = to_abi(counts.origin.topic),
+                                         .first = counts.first.value,
+                                         .last = counts.last.value,
+                                         .acked = counts.acked,
+                                         .skipped = counts.skipped,
+                                         .duplicates = counts.duplicates,
+                                         .dead_lettered = counts.dead_lettered,
+                                         .partition = counts.origin.partition.value,
+                                         .reserved = 0};
             enough = each(context, &origin) != 0;
         });
         return told ? static_cast<int>(MILLRACE_OK) : refuse(host, told.error());
@@ -322,22 +325,21 @@ const millrace_host_api& host_services() {
         .abi_major = MILLRACE_ABI_MAJOR,
         .abi_minor = MILLRACE_ABI_MINOR,
         .log = host_log,
+        .complete = host_complete,
         .now = host_now,
         .count = host_count,
+        .fail = host_fail,
+        .retry_after = host_retry_after,
+        .last_error = host_last_error,
         .write = host_write,
         .field = host_field,
         .exec = host_exec,
-        .last_error = host_last_error,
         .publish = host_publish,
         .call = host_call,
         .timer_set = host_timer_set,
         .timer_cancel = host_timer_cancel,
         .push = host_push,
-        .complete = host_complete,
-        .fail = host_fail,
-        .retry_after = host_retry_after,
         .origins = host_origins,
-        .field_said = host_field_said,
     };
     return kServices;
 }

@@ -14,6 +14,7 @@
 #include "core/config/mapping_reader.hpp"
 #include "core/config/suggestion.hpp"
 #include "plugins/host_services.hpp"
+#include "plugins/received.hpp"
 
 namespace millrace::plugins {
 namespace {
@@ -43,14 +44,19 @@ bool has_limits(const millrace_option& option) { return option.minimum < option.
 
 std::int64_t read_integer(const ConfigNode& node, const millrace_option& option) {
     using Limits = std::numeric_limits<std::int64_t>;
+    const auto clamp = [](double limit, std::int64_t otherwise) {
+        constexpr double kBeyond = 0x1p63;
+        return limit >= -kBeyond && limit < kBeyond ? static_cast<std::int64_t>(limit) : otherwise;
+    };
     if (!has_limits(option)) return node.as_integer(Limits::min(), Limits::max());
-    return node.as_integer(static_cast<std::int64_t>(option.minimum),
-                           static_cast<std::int64_t>(option.maximum));
+    return node.as_integer(clamp(option.minimum, Limits::min()),
+                           clamp(option.maximum, Limits::max()));
 }
 
 double read_number(const ConfigNode& node, const millrace_option& option) {
     constexpr double kLargest = std::numeric_limits<double>::max();
-    return has_limits(option) ? node.as_number(option.minimum, option.maximum)
+    return has_limits(option) ? node.as_number(std::max(option.minimum, -kLargest),
+                                               std::min(option.maximum, kLargest))
                               : node.as_number(-kLargest, kLargest);
 }
 
@@ -126,7 +132,10 @@ struct Checking {
         return index < items.size() ? items[index] : *option;
     }
 
-    void add(const millrace_option_fault& fault) {
+    void add(const millrace_option_fault* given) {
+        const auto received = receive(given);
+        if (!received) return faults.add(fmt::format("{}.config: `check` gave no fault", where));
+        const millrace_option_fault& fault = *received;
         const std::string expected(to_view(fault.expected));
         const auto node = place(fault);
         if (node && fault.what.data == nullptr)
@@ -150,7 +159,7 @@ void check_config(const millrace_plugin_api& api, const ConfigNode& config, cons
     api.check(
         to_abi(made),
         [](void* context, const millrace_option_fault* fault) {
-            static_cast<Checking*>(context)->add(*fault);
+            static_cast<Checking*>(context)->add(fault);
         },
         &checking);
     checking.faults.raise();
@@ -162,7 +171,7 @@ std::string make_config(const ConfigNode& config, std::span<const millrace_optio
     json::object values;
     for (const millrace_option& option : options) {
         const auto given = config.is_null() ? std::nullopt : config.find(option.name);
-        if (!given && option.required != 0) {
+        if (!given && (option.flags & MILLRACE_OPTION_IS_REQUIRED) != 0) {
             const std::string what =
                 fmt::format("the option '{}' is required: {}", option.name,
                             option.description == nullptr ? "" : option.description);

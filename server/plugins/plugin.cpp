@@ -3,19 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 #include <string_view>
 
 #include "plugins/host_services.hpp"
 #include "plugins/options.hpp"
+#include "plugins/received.hpp"
 
 namespace millrace::plugins {
 namespace {
 
-// The table of 0.1, the shortest there is.
-constexpr std::size_t kShortestTable =
-    offsetof(millrace_plugin_api, stop) + sizeof(millrace_plugin_api::stop);
 constexpr std::size_t kMaxNames = 1'000;  // options, questions
 
 bool is_name(const char* name) {
@@ -36,16 +33,17 @@ std::string check_kind(const millrace_plugin_api& api) {
     if (api.state < MILLRACE_STATE_PER_USER || api.state > MILLRACE_STATE_NONE) {
         return fmt::format("`state` is {}, which this server does not know", api.state);
     }
-    if (api.subscription != MILLRACE_GROUP && api.subscription != MILLRACE_BROADCAST) {
+    if (api.subscription != MILLRACE_SUBSCRIPTION_GROUP &&
+        api.subscription != MILLRACE_SUBSCRIPTION_BROADCAST) {
         return fmt::format("`subscription` is {}, which this server does not know",
                            api.subscription);
     }
-    if (api.input != MILLRACE_EVENT && api.input != MILLRACE_RAW) {
+    if (api.input != MILLRACE_INPUT_EVENT && api.input != MILLRACE_INPUT_RAW) {
         return fmt::format("`input` is {}, which this server does not know", api.input);
     }
-    if (api.subscription == MILLRACE_BROADCAST && api.state != MILLRACE_STATE_NONE)
+    if (api.subscription == MILLRACE_SUBSCRIPTION_BROADCAST && api.state != MILLRACE_STATE_NONE)
         return "a broadcast handler needs `state` none";
-    if (api.input == MILLRACE_RAW && api.state == MILLRACE_STATE_PER_USER) {
+    if (api.input == MILLRACE_INPUT_RAW && api.state == MILLRACE_STATE_PER_USER) {
         return "raw input has no user: `state` cannot be per_user";
     }
     if (api.state == MILLRACE_STATE_NONE && api.state_version > 0)
@@ -73,25 +71,33 @@ std::vector<std::string> split_names(std::string_view text) {
     return names;
 }
 
+// Before a table is looked into.
+template <class T>
+std::string check_bounds(const char* name, const T* first, std::size_t count, std::size_t size) {
+    if (count == 0) return {};
+    if (count > kMaxNames || first == nullptr) return fmt::format("`{}s` is not a table", name);
+    if (size >= kFirstSize<T>) return {};
+    return fmt::format("`{0}_size` is {1}, it must be sizeof(millrace_{0})", name, size);
+}
+
 std::string check_questions(const millrace_plugin_api& api) {
-    if (api.question_count > kMaxNames || (api.question_count > 0 && api.questions == nullptr))
-        return "`questions` is not a table";
-    for (std::size_t i = 0; i < api.question_count; ++i) {
-        if (!is_name(api.questions[i])) return fmt::format("question {} has no proper name", i);
-        const char* given =
-            api.question_parameters == nullptr ? nullptr : api.question_parameters[i];
-        for (const std::string& name : split_names(given == nullptr ? "" : given)) {
+    std::set<std::string_view> seen;
+    for (const millrace_question& question : std::span(api.questions, api.question_count)) {
+        if (!is_name(question.name))
+            return fmt::format("question {} has no proper name", seen.size());
+        if (!seen.insert(question.name).second)
+            return fmt::format("question '{}' stands there twice", question.name);
+        for (const std::string& name :
+             split_names(question.parameters == nullptr ? "" : question.parameters)) {
             if (!is_name(name.c_str()))
                 return fmt::format("question '{}' has a parameter without a proper name",
-                                   api.questions[i]);
+                                   question.name);
         }
     }
     return {};
 }
 
-std::string check_names(const millrace_plugin_api& api) {
-    if (api.option_count > kMaxNames || (api.option_count > 0 && api.options == nullptr))
-        return "`options` is not a table";
+std::string check_options(const millrace_plugin_api& api) {
     std::set<std::string_view> seen;
     for (const millrace_option& option : std::span(api.options, api.option_count)) {
         if (!is_name(option.name)) return fmt::format("option {} has no proper name", seen.size());
@@ -104,7 +110,7 @@ std::string check_names(const millrace_plugin_api& api) {
 
 std::string check_table(const millrace_plugin_api& api) {
     for (const auto check :
-         {check_identity, check_kind, check_callbacks, check_questions, check_names}) {
+         {check_identity, check_kind, check_callbacks, check_questions, check_options}) {
         if (std::string fault = check(api); !fault.empty()) return fault;
     }
     return {};
@@ -121,17 +127,27 @@ engine::StateKind to_state(std::uint32_t state) {
 Plugin::Plugin(const Library& library, const millrace_plugin_api& api)
     : library_(library),
       api_(api),
-      description_(api.description == nullptr ? "" : api.description) {
+      options_(receive_table(api.options, api.option_count, api.option_size)),
+      questions_(receive_table(api.questions, api.question_count, api.question_size)) {
+    api_.options = options_.data();
+    api_.option_size = sizeof(millrace_option);
+    api_.questions = questions_.data();
+    api_.question_size = sizeof(millrace_question);
+}
+
+void Plugin::describe() {
+    const millrace_plugin_api& api = api_;
+    description_ = api.description == nullptr ? "" : api.description;
     traits_.state = to_state(api.state);
-    traits_.broadcast = api.subscription == MILLRACE_BROADCAST;
-    traits_.raw = api.input == MILLRACE_RAW;
+    traits_.broadcast = api.subscription == MILLRACE_SUBSCRIPTION_BROADCAST;
+    traits_.raw = api.input == MILLRACE_INPUT_RAW;
     traits_.state_version = api.state_version;
     traits_.plugin = api.name;
     traits_.version = api.version;
-    traits_.questions.assign(api.questions, api.questions + api.question_count);
-    for (std::size_t i = 0; api.question_parameters != nullptr && i < api.question_count; ++i) {
-        if (api.question_parameters[i] != nullptr)
-            traits_.parameters[api.questions[i]] = split_names(api.question_parameters[i]);
+    for (const millrace_question& question : questions_) {
+        traits_.questions.emplace_back(question.name);
+        if (question.parameters != nullptr)
+            traits_.parameters[question.name] = split_names(question.parameters);
     }
 }
 
@@ -152,16 +168,22 @@ Accepted<std::shared_ptr<const Plugin>> Plugin::make(const Library& library) {
                                      given->abi_major, given->abi_minor, MILLRACE_ABI_MAJOR,
                                      MILLRACE_ABI_MINOR)};
     }
-    if (given->struct_size < kShortestTable) {
+    const auto api = receive(given);
+    if (!api) {
         return Rejection{library.file, "short_table",
                          fmt::format("its table of callbacks has {} bytes of at least {}",
-                                     given->struct_size, kShortestTable)};
+                                     given->struct_size, kFirstSize<millrace_plugin_api>)};
     }
-    millrace_plugin_api api{};
-    std::memcpy(&api, given, std::min(given->struct_size, sizeof api));
-    if (std::string fault = check_table(api); !fault.empty())
+    for (std::string fault :
+         {check_bounds("option", api->options, api->option_count, api->option_size),
+          check_bounds("question", api->questions, api->question_count, api->question_size)}) {
+        if (!fault.empty()) return Rejection{library.file, "table", std::move(fault)};
+    }
+    const std::shared_ptr<Plugin> plugin(new Plugin(library, *api));
+    if (std::string fault = check_table(plugin->api_); !fault.empty())
         return Rejection{library.file, "table", std::move(fault)};
-    return std::shared_ptr<const Plugin>(new Plugin(library, api));
+    plugin->describe();
+    return plugin;
 }
 
 }  // namespace millrace::plugins

@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "engine/handler.hpp"
 #include "plugins/library.hpp"
@@ -20,9 +21,10 @@ public:
     // Calls the library's entry with this server's services and checks what it gives back.
     static Accepted<std::shared_ptr<const Plugin>> make(const Library& library);
 
-    // Complete: what an older plugin's table lacks is NULL.
+    // Complete: what an older plugin's table lacks is NULL, its options and questions are ours.
     const millrace_plugin_api& api() const { return api_; }
-    std::span<const millrace_option> options() const { return {api_.options, api_.option_count}; }
+    std::span<const millrace_option> options() const { return options_; }
+    std::span<const millrace_question> questions() const { return questions_; }
     const engine::HandlerTraits& traits() const { return traits_; }
     const std::string& name() const { return traits_.plugin; }
     const std::string& version() const { return traits_.version; }
@@ -32,9 +34,16 @@ public:
 
 private:
     Plugin(const Library& library, const millrace_plugin_api& api);
+    Plugin(const Plugin&) = delete;
+    Plugin& operator=(const Plugin&) = delete;
+
+    // What it says about itself; of a table that was checked.
+    void describe();
 
     Library library_;
     millrace_plugin_api api_;
+    std::vector<millrace_option> options_;
+    std::vector<millrace_question> questions_;
     engine::HandlerTraits traits_;
     std::string description_;
 };

@@ -1,2 +1,2 @@
-#define BREAK(api) (api)->subscription = MILLRACE_BROADCAST
+#define BREAK(api) (api)->subscription = MILLRACE_SUBSCRIPTION_BROADCAST
 #include "good.h"

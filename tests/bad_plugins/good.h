@@ -7,8 +7,8 @@
 
 static int anything;
 
-static millrace_instance* create(millrace_host* host, millrace_str config, millrace_str shard) {
-    (void)host, (void)config, (void)shard;
+static millrace_instance* create(millrace_host* host, const millrace_setup* setup) {
+    (void)host, (void)setup;
     return (millrace_instance*)&anything;
 }
 static void destroy(millrace_instance* instance) { (void)instance; }
@@ -25,8 +25,8 @@ static millrace_plugin_api table = {
     .version = "1.0.0",
     .description = "Wrong in one way.",
     .state = MILLRACE_STATE_PER_USER,
-    .subscription = MILLRACE_GROUP,
-    .input = MILLRACE_EVENT,
+    .subscription = MILLRACE_SUBSCRIPTION_GROUP,
+    .input = MILLRACE_INPUT_EVENT,
     .create = create,
     .destroy = destroy,
     .on_message = on_message,

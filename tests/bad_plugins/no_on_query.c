@@ -1,3 +1,6 @@
-#define BREAK(api) (api)->questions = questions, (api)->question_count = 1
-static const char* const questions[] = {"anything"};
+#include <millrace/abi.h>
+static const millrace_question questions[] = {{.name = "anything"}};
+#define BREAK(api)                                           \
+    (api)->questions = questions, (api)->question_count = 1, \
+    (api)->question_size = sizeof *questions
 #include "good.h"

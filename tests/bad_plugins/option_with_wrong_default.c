@@ -1,5 +1,7 @@
 #include <millrace/abi.h>
 static const millrace_option options[] = {
     {.name = "wait", .type = MILLRACE_OPTION_DURATION, .default_value = "soon"}};
-#define BREAK(api) (api)->options = options, (api)->option_count = sizeof options / sizeof *options
+#define BREAK(api)                                                                    \
+    (api)->options = options, (api)->option_count = sizeof options / sizeof *options, \
+    (api)->option_size = sizeof *options
 #include "good.h"

@@ -1,2 +1,2 @@
-#define BREAK(api) (api)->input = MILLRACE_RAW
+#define BREAK(api) (api)->input = MILLRACE_INPUT_RAW
 #include "good.h"

@@ -28,7 +28,7 @@ public:
     }
     Result<std::int64_t> exec(std::string_view sql, std::span<const sqlite::Value> parameters,
                               const engine::RowCallback& row) override {
-        auto statement = database_->prepare(sql, sqlite::Trust::kPlugin);
+        auto statement = database_->prepare(sql, trust);
         if (!statement) return statement.error();
         for (std::size_t i = 0; i < parameters.size(); ++i)
             statement->bind_value(static_cast<int>(i) + 1, parameters[i]);
@@ -72,6 +72,7 @@ public:
     }
 
     std::vector<std::string> asked;
+    sqlite::Trust trust = sqlite::Trust::kPlugin;
     engine::OriginCounts counts;
 
 private:

@@ -105,7 +105,7 @@ std::string make_config(const millrace_plugin_api& api, const Harness::Texts& op
         if (given != left.end()) {
             config.set(option.name, read_option(option, given->second));
             left.erase(given);
-        } else if (option.required) {
+        } else if ((option.flags & MILLRACE_OPTION_IS_REQUIRED) != 0) {
             throw std::runtime_error("option '" + std::string(option.name) + "' is required");
         } else {
             config.set(option.name,

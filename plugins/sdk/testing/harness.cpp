@@ -26,7 +26,7 @@ struct AbiEvent {
         event.headers = headers.data();
         event.header_count = headers.size();
         event.id = to_abi(spec.id);
-        event.id_is_derived = spec.id_is_derived;
+        event.flags = spec.id_is_derived ? MILLRACE_EVENT_ID_IS_DERIVED : 0;
         event.type = to_abi(spec.type);
         event.full_type = to_abi(spec.full_type.empty() ? spec.type : spec.full_type);
         event.schema_version = spec.schema_version;
@@ -41,8 +41,8 @@ struct AbiEvent {
     millrace_event event{};
 };
 
-std::vector<millrace_param> to_params(const Harness::Texts& texts) {
-    std::vector<millrace_param> parameters;
+std::vector<millrace_parameter> to_params(const Harness::Texts& texts) {
+    std::vector<millrace_parameter> parameters;
     for (const auto& [name, value] : texts) parameters.push_back({to_abi(name), to_abi(value)});
     return parameters;
 }
@@ -50,10 +50,9 @@ std::vector<millrace_param> to_params(const Harness::Texts& texts) {
 // As the server: what the question does not know is refused.
 void check_parameters(const millrace_plugin_api& api, std::string_view question,
                       const Harness::Texts& parameters) {
-    if (api.question_parameters == nullptr) return;
     for (std::size_t i = 0; i < api.question_count; ++i) {
-        const char* known = api.question_parameters[i];
-        if (question != api.questions[i] || known == nullptr) continue;
+        const char* known = api.questions[i].parameters;
+        if (question != api.questions[i].name || known == nullptr) continue;
         for (const auto& [name, value] : parameters) {
             if (("|" + std::string(known) + "|").find("|" + name + "|") == std::string::npos)
                 throw std::runtime_error("there is no parameter '" + name + "'");
@@ -113,7 +112,8 @@ int Harness::State::refuse(int status, std::string why) {
 
 void Harness::State::create() {
     failure.clear();
-    instance = api->create(host(), to_abi(config), to_abi(shard));
+    const millrace_setup setup{sizeof setup, to_abi(api->name), to_abi(shard), to_abi(config)};
+    instance = api->create(host(), &setup);
     if (!instance) throw std::runtime_error("create failed: " + failure);
 }
 
@@ -159,7 +159,8 @@ void Harness::migrate_as(std::uint32_t from_version, const std::vector<std::stri
 void Harness::migrate(std::uint32_t from_version) {
     State& state = *state_;
     state.access = Access::kSchema;
-    const int status = state.api->migrate(state.host(), from_version);
+    const millrace_migration migration{sizeof migration, from_version, state.api->state_version};
+    const int status = state.api->migrate(state.host(), &migration);
     state.access = Access::kWrite;
     if (status != MILLRACE_OK) throw std::runtime_error("migrate failed: " + state.failure);
     const auto keyless =
@@ -177,13 +178,13 @@ Handled Harness::send(const EventSpec& given) {
     if (!spec.offset) spec.offset = next;
     next = std::max(next, *spec.offset + 1);
     if (spec.id.empty()) spec.id = "event-" + std::to_string(*spec.offset);
-    const millrace_token token{state.next_token++, spec.attempt};
+    const millrace_token token{{state.next_token++, spec.attempt}};
     const AbiEvent event(spec, token);
     const Handled handled = state.run([&] {
         state.event = &spec;
         return state.api->on_message(state.instance, &event.event);
     });
-    if (handled.kind == MILLRACE_PENDING) state.pending.emplace(token.input, spec);
+    if (handled.kind == MILLRACE_PENDING) state.pending.emplace(token.opaque[0], spec);
     return handled;
 }
 
@@ -210,7 +211,8 @@ std::vector<Handled> Harness::advance(std::chrono::microseconds by) {
                                        to_abi(set.key),
                                        to_abi(set.payload),
                                        to_microseconds(set.due),
-                                       1};
+                                       1,
+                                       0};
             return state.api->on_timer(state.instance, &fired);
         }));
         if (outcomes.back().kind != MILLRACE_ACK) failed.push_back(id);
@@ -232,8 +234,8 @@ Handled Harness::respond(std::string_view call_id, int status, std::string_view 
                                          to_abi(call.id),
                                          to_abi(call.key),
                                          to_abi(call.payload),
-                                         status,
                                          to_abi(body),
+                                         status,
                                          tries};
         return state.api->on_response(state.instance, &response);
     });
@@ -245,7 +247,7 @@ std::vector<Handled> Harness::run_completions() {
     while (!state.completions.empty()) {
         const auto [token, payload] = state.completions.front();
         state.completions.pop_front();
-        const auto found = state.pending.find(token.input);
+        const auto found = state.pending.find(token.opaque[0]);
         if (found == state.pending.end()) continue;
         const EventSpec spec = found->second;
         state.pending.erase(found);
@@ -262,11 +264,11 @@ std::string Harness::query_shard(std::string_view question, const Texts& paramet
     State& state = *state_;
     check_parameters(*state.api, question, parameters);
     const auto params = to_params(parameters);
+    const millrace_query query{sizeof query, to_abi(question), params.data(), params.size()};
     std::string answer;
     state.failure.clear();
     state.access = Access::kRead;
-    const int status = state.api->on_query(state.instance, to_abi(question), params.data(),
-                                           params.size(), to_out(answer));
+    const int status = state.api->on_query(state.instance, &query, to_out(answer));
     state.access = Access::kWrite;
     if (status == MILLRACE_NOT_FOUND)
         throw std::runtime_error("no question '" + std::string(question) + "'");
@@ -280,8 +282,8 @@ std::string Harness::merge(std::string_view question, const Texts& parameters,
     std::vector<millrace_str> texts;
     for (const std::string& answer : answers) texts.push_back(to_abi(answer));
     std::string merged;
-    const int status = state_->api->merge(to_abi(question), params.data(), params.size(),
-                                          texts.data(), texts.size(), to_out(merged));
+    const millrace_query query{sizeof query, to_abi(question), params.data(), params.size()};
+    const int status = state_->api->merge(&query, texts.data(), texts.size(), to_out(merged));
     if (status != MILLRACE_OK) throw std::runtime_error("merge failed: " + merged);
     return merged;
 }

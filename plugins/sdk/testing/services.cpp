@@ -23,20 +23,20 @@ void host_write(millrace_out* out, millrace_str text) {
 }
 
 struct Found {
-    std::uint32_t said = MILLRACE_SAID_ABSENT;
+    int status = MILLRACE_NOT_FOUND;
     std::string text = {};
 };
 
 Found find_field(const EventSpec& event, const std::string& name) {
     if (const auto given = event.fields.find(name); given != event.fields.end())
-        return {MILLRACE_SAID_TEXT, given->second};
-    if (event.nothing.contains(name)) return {MILLRACE_SAID_NOTHING};
+        return {MILLRACE_OK, given->second};
+    if (event.nothing.contains(name)) return {MILLRACE_NOTHING};
     const Json value = Json::parse(event.value.value_or("{}"));
     const Json* found = value.find(name);
     if (const Json* data = value.find("task_data"); !found && data) found = data->find(name);
     if (!found) return {};
-    if (found->is_null()) return {MILLRACE_SAID_NOTHING};
-    return {MILLRACE_SAID_TEXT, found->is_text() ? std::string(*found->text()) : found->dump()};
+    if (found->is_null()) return {MILLRACE_NOTHING};
+    return {MILLRACE_OK, found->is_text() ? std::string(*found->text()) : found->dump()};
 }
 
 int host_field(millrace_host* host, const millrace_event* event, millrace_str name,
@@ -45,35 +45,26 @@ int host_field(millrace_host* host, const millrace_event* event, millrace_str na
     if (!state.event || event->opaque != state.event)
         return state.refuse(MILLRACE_DENIED, "field: not the event being handled");
     const Found found = find_field(*state.event, copy(name));
-    if (found.said != MILLRACE_SAID_TEXT)
-        return state.refuse(MILLRACE_NOT_FOUND, "no field '" + copy(name) + "'");
+    if (found.status != MILLRACE_OK)
+        return state.refuse(found.status, "no field '" + copy(name) + "'");
     *value = to_abi(state.scratch.emplace_back(found.text));
-    return MILLRACE_OK;
-}
-
-int host_field_said(millrace_host* host, const millrace_event* event, millrace_str name,
-                    std::uint32_t* said) {
-    Harness::State& state = of(host);
-    if (!state.event || event->opaque != state.event)
-        return state.refuse(MILLRACE_DENIED, "field_said: not the event being handled");
-    *said = find_field(*state.event, copy(name)).said;
     return MILLRACE_OK;
 }
 
 void bind(sqlite3_stmt* statement, int index, const millrace_value& value) {
     const auto size = value.text.size;
     switch (value.type) {
-        case MILLRACE_INTEGER:
+        case MILLRACE_VALUE_INTEGER:
             sqlite3_bind_int64(statement, index, value.integer);
             break;
-        case MILLRACE_REAL:
+        case MILLRACE_VALUE_REAL:
             sqlite3_bind_double(statement, index, value.real);
             break;
-        case MILLRACE_TEXT:
+        case MILLRACE_VALUE_TEXT:
             sqlite3_bind_text64(statement, index, value.text.data, size, SQLITE_TRANSIENT,
                                 SQLITE_UTF8);
             break;
-        case MILLRACE_BLOB:
+        case MILLRACE_VALUE_BLOB:
             sqlite3_bind_blob64(statement, index, value.text.data, size, SQLITE_TRANSIENT);
             break;
         default:
@@ -88,20 +79,20 @@ millrace_value column(sqlite3_stmt* statement, int index) {
     };
     switch (sqlite3_column_type(statement, index)) {
         case SQLITE_INTEGER:
-            value.type = MILLRACE_INTEGER;
+            value.type = MILLRACE_VALUE_INTEGER;
             value.integer = sqlite3_column_int64(statement, index);
             break;
         case SQLITE_FLOAT:
-            value.type = MILLRACE_REAL;
+            value.type = MILLRACE_VALUE_REAL;
             value.real = sqlite3_column_double(statement, index);
             break;
         case SQLITE_TEXT:
-            value.type = MILLRACE_TEXT;
+            value.type = MILLRACE_VALUE_TEXT;
             value.text.data = reinterpret_cast<const char*>(sqlite3_column_text(statement, index));
             value.text.size = size();
             break;
         case SQLITE_BLOB:
-            value.type = MILLRACE_BLOB;
+            value.type = MILLRACE_VALUE_BLOB;
             value.text.data = static_cast<const char*>(sqlite3_column_blob(statement, index));
             value.text.size = size();
             break;
@@ -160,18 +151,19 @@ std::string no_effects(const Harness::State& state) {
     return {};
 }
 
-int host_publish(millrace_host* host, millrace_str topic, millrace_str key, millrace_str event) {
+int host_publish(millrace_host* host, const millrace_publication* given) {
     Harness::State& state = of(host);
     if (const auto why = no_effects(state); !why.empty())
         return state.refuse(MILLRACE_DENIED, "publish: " + why);
-    const auto refused = state.refused_topics.find(copy(topic));
+    const std::string topic = copy(given->topic);
+    const auto refused = state.refused_topics.find(topic);
     if (refused != state.refused_topics.end() && !refused->second.empty())
         return state.refuse(MILLRACE_INVALID, "publish: " + refused->second);
     try {
-        Json json = Json::parse(to_view(event));
+        Json json = Json::parse(to_view(given->event));
         if (!json.is_object())
             return state.refuse(MILLRACE_INVALID, "publish: the event is not a JSON object");
-        state.effects.published.push_back({copy(topic), copy(key), std::move(json)});
+        state.effects.published.push_back({topic, copy(given->key), std::move(json)});
     } catch (const JsonError& error) {
         return state.refuse(MILLRACE_INVALID, std::string("publish: ") + error.what());
     }
@@ -191,13 +183,13 @@ int host_call(millrace_host* host, const millrace_call* call) {
     return MILLRACE_OK;
 }
 
-int host_timer_set(millrace_host* host, millrace_str id, millrace_str key, std::int64_t due,
-                   millrace_str payload) {
+int host_timer_set(millrace_host* host, const millrace_timer* given) {
     Harness::State& state = of(host);
     if (const auto why = no_effects(state); !why.empty())
         return state.refuse(MILLRACE_DENIED, "timer_set: " + why);
     state.effects.timers.insert_or_assign(
-        copy(id), SetTimer{copy(key), from_microseconds(due), copy(payload)});
+        copy(given->id),
+        SetTimer{copy(given->key), from_microseconds(given->due), copy(given->payload)});
     return MILLRACE_OK;
 }
 
@@ -212,7 +204,7 @@ int host_timer_cancel(millrace_host* host, millrace_str id) {
 
 int host_push(millrace_host* host, const millrace_event*, millrace_str user, millrace_str data) {
     Harness::State& state = of(host);
-    if (state.api->subscription != MILLRACE_BROADCAST)
+    if (state.api->subscription != MILLRACE_SUBSCRIPTION_BROADCAST)
         return state.refuse(MILLRACE_DENIED, "push: only broadcast handlers may");
     state.effects.pushed.push_back({copy(user), copy(data)});
     return MILLRACE_OK;
@@ -272,26 +264,25 @@ int authorize(void* context, int action, const char* first, const char* second, 
 }
 
 const millrace_host_api& fake_host() {
-    static const millrace_host_api kApi = {sizeof(millrace_host_api),
-                                           MILLRACE_ABI_MAJOR,
-                                           MILLRACE_ABI_MINOR,
-                                           host_log,
-                                           host_now,
-                                           host_count,
-                                           host_write,
-                                           host_field,
-                                           host_exec,
-                                           host_last_error,
-                                           host_publish,
-                                           host_call,
-                                           host_timer_set,
-                                           host_timer_cancel,
-                                           host_push,
-                                           host_complete,
-                                           host_fail,
-                                           host_retry_after,
-                                           host_origins,
-                                           host_field_said};
+    static const millrace_host_api kApi = {.struct_size = sizeof(millrace_host_api),
+                                           .abi_major = MILLRACE_ABI_MAJOR,
+                                           .abi_minor = MILLRACE_ABI_MINOR,
+                                           .log = host_log,
+                                           .complete = host_complete,
+                                           .now = host_now,
+                                           .count = host_count,
+                                           .fail = host_fail,
+                                           .retry_after = host_retry_after,
+                                           .last_error = host_last_error,
+                                           .write = host_write,
+                                           .field = host_field,
+                                           .exec = host_exec,
+                                           .publish = host_publish,
+                                           .call = host_call,
+                                           .timer_set = host_timer_set,
+                                           .timer_cancel = host_timer_cancel,
+                                           .push = host_push,
+                                           .origins = host_origins};
     return kApi;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <vector>
 
 #include "plugins/host_services.hpp"
@@ -11,7 +12,14 @@ namespace {
 
 constexpr millrace_option option(const char* name, std::uint32_t type,
                                  const char* default_value = nullptr) {
-    return {name, type, default_value, 0, 0, 0, nullptr, "what it is for"};
+    return {.name = name,
+            .description = "what it is for",
+            .default_value = default_value,
+            .choices = nullptr,
+            .type = type,
+            .flags = 0,
+            .minimum = 0,
+            .maximum = 0};
 }
 
 std::vector<millrace_option> every_type() {
@@ -77,9 +85,24 @@ TEST(Options, a_wrong_value_is_refused_at_its_line) {
     }
 }
 
+TEST(Options, one_limit_may_be_infinite) {
+    std::vector<millrace_option> options = {option("count", MILLRACE_OPTION_INTEGER),
+                                            option("factor", MILLRACE_OPTION_NUMBER)};
+    for (millrace_option& limited : options) {
+        limited.minimum = 0;
+        limited.maximum = std::numeric_limits<double>::infinity();
+    }
+    EXPECT_EQ(make("config: {count: 9223372036854775807, factor: 1e300}", options),
+              R"({"count":9223372036854775807,"factor":1E300})");
+    for (const char* wrong : {"count: -1", "factor: -0.5"}) {
+        const std::string fault = fault_of("config:\n  " + std::string(wrong) + "\n", options);
+        EXPECT_TRUE(fault.starts_with("test.yaml:2: config.")) << wrong << " -> " << fault;
+    }
+}
+
 TEST(Options, a_required_one_must_be_there) {
     std::vector<millrace_option> options = {option("url", MILLRACE_OPTION_TEXT)};
-    options[0].required = 1;
+    options[0].flags = MILLRACE_OPTION_IS_REQUIRED;
     EXPECT_TRUE(fault_of("a: 1", options)
                     .starts_with("test.yaml:1: handlers.x.config: the option 'url' is required"))
         << fault_of("a: 1", options);

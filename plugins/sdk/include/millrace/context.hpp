@@ -39,16 +39,18 @@ private:
 // the epoch.
 inline millrace_value to_value(std::nullptr_t) { return {}; }
 inline millrace_value to_value(std::integral auto value) {
-    return {.type = MILLRACE_INTEGER,
+    return {.type = MILLRACE_VALUE_INTEGER,
+            .reserved = 0,
             .integer = static_cast<std::int64_t>(value),
             .real = 0,
             .text = {}};
 }
 inline millrace_value to_value(double value) {
-    return {.type = MILLRACE_REAL, .integer = 0, .real = value, .text = {}};
+    return {.type = MILLRACE_VALUE_REAL, .reserved = 0, .integer = 0, .real = value, .text = {}};
 }
 inline millrace_value to_value(std::string_view value) {
-    return {.type = MILLRACE_TEXT, .integer = 0, .real = 0, .text = to_abi(value)};
+    return {
+        .type = MILLRACE_VALUE_TEXT, .reserved = 0, .integer = 0, .real = 0, .text = to_abi(value)};
 }
 inline millrace_value to_value(const std::string& value) {
     return to_value(std::string_view(value));
@@ -62,7 +64,8 @@ millrace_value to_value(const std::optional<T>& value) {
 }
 // Bytes rather than text.
 inline millrace_value blob(std::string_view bytes) {
-    return {.type = MILLRACE_BLOB, .integer = 0, .real = 0, .text = to_abi(bytes)};
+    return {
+        .type = MILLRACE_VALUE_BLOB, .reserved = 0, .integer = 0, .real = 0, .text = to_abi(bytes)};
 }
 
 // A row of a SELECT, columns from 0. Valid inside the lambda.
@@ -70,7 +73,7 @@ class Row {
 public:
     explicit Row(std::span<const millrace_value> columns) : columns_(columns) {}
     std::size_t size() const { return columns_.size(); }
-    bool is_null(std::size_t column) const { return columns_[column].type == MILLRACE_NULL; }
+    bool is_null(std::size_t column) const { return columns_[column].type == MILLRACE_VALUE_NULL; }
     std::int64_t integer(std::size_t column) const { return columns_[column].integer; }
     double real(std::size_t column) const { return columns_[column].real; }
     std::string_view text(std::size_t column) const { return to_view(columns_[column].text); }
@@ -139,10 +142,14 @@ public:
     Context(const millrace_host_api& api, millrace_host* host) : api_(&api), host_(host) {}
 
     void debug(std::string_view message) const {
-        api_->log(host_, MILLRACE_DEBUG, to_abi(message));
+        api_->log(host_, MILLRACE_LOG_DEBUG, to_abi(message));
     }
-    void info(std::string_view message) const { api_->log(host_, MILLRACE_INFO, to_abi(message)); }
-    void warn(std::string_view message) const { api_->log(host_, MILLRACE_WARN, to_abi(message)); }
+    void info(std::string_view message) const {
+        api_->log(host_, MILLRACE_LOG_INFO, to_abi(message));
+    }
+    void warn(std::string_view message) const {
+        api_->log(host_, MILLRACE_LOG_WARN, to_abi(message));
+    }
     void error(std::string_view message) const {
         api_->log(host_, MILLRACE_LOG_ERROR, to_abi(message));
     }
@@ -208,7 +215,9 @@ public:
     // A JSON object as an event; event_id (derived: a replay sends the same), schema_version and
     // timestamp are set where they are missing. Sent after the commit, confirmed by all replicas.
     void publish(std::string_view topic, std::string_view key, std::string_view event) const {
-        check(api_->publish(host_, to_abi(topic), to_abi(key), to_abi(event)));
+        const millrace_publication publication{sizeof publication, to_abi(topic), to_abi(key),
+                                               to_abi(event)};
+        check(api_->publish(host_, &publication));
     }
     void call(const Call& call) const {
         std::vector<millrace_header> headers;
@@ -223,8 +232,9 @@ public:
     // restart.
     void set_timer(std::string_view id, std::string_view key, Time due,
                    std::string_view payload = {}) const {
-        check(
-            api_->timer_set(host_, to_abi(id), to_abi(key), to_microseconds(due), to_abi(payload)));
+        const millrace_timer timer{
+            sizeof timer, to_abi(id), to_abi(key), to_abi(payload), to_microseconds(due), 0, 0};
+        check(api_->timer_set(host_, &timer));
     }
     // False: there was none.
     bool cancel_timer(std::string_view id) const {

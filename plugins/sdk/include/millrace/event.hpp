@@ -37,9 +37,9 @@ using Token = millrace_token;
 
 // What an event says of a field.
 enum class Said {
-    kAbsent = MILLRACE_SAID_ABSENT,    // not there, or it cannot be read
-    kNothing = MILLRACE_SAID_NOTHING,  // there, and null, empty or a word for nothing: taken away
-    kText = MILLRACE_SAID_TEXT         // field() has it
+    kAbsent,   // not there, or it cannot be read
+    kNothing,  // there, and null, empty or a word for nothing: taken away
+    kText      // field() has it
 };
 
 class Event {
@@ -70,8 +70,10 @@ public:
     // The envelope.
     // As sent, else derived: always there.
     std::string_view id() const { return to_view(event_->id); }
-    bool id_is_derived() const { return event_->id_is_derived != 0; }  // the producer sent none
-    std::string_view type() const { return to_view(event_->type); }    // "completed"; empty: none
+    bool id_is_derived() const {
+        return (event_->flags & MILLRACE_EVENT_ID_IS_DERIVED) != 0;
+    }                                                                // the producer sent none
+    std::string_view type() const { return to_view(event_->type); }  // "completed"; empty: none
     std::string_view full_type() const { return to_view(event_->full_type); }
     std::uint32_t schema_version() const { return event_->schema_version; }
     std::optional<std::string_view> user() const { return to_optional(event_->user_id); }
@@ -87,10 +89,10 @@ public:
     }
     // Tells a field that was taken away (null, "none") from one that the event does not speak of.
     Said said(std::string_view name) const {
-        std::uint32_t said = MILLRACE_SAID_ABSENT;
-        if (api_->field_said(host_, event_, to_abi(name), &said) != MILLRACE_OK)
-            return Said::kAbsent;
-        return static_cast<Said>(said);
+        millrace_str value{};
+        const int status = api_->field(host_, event_, to_abi(name), &value);
+        if (status == MILLRACE_OK) return Said::kText;
+        return status == MILLRACE_NOTHING ? Said::kNothing : Said::kAbsent;
     }
     std::optional<Time> time_field(std::string_view name) const {
         const auto text = field(name);
@@ -150,12 +152,12 @@ public:
 
 class Parameters {
 public:
-    explicit Parameters(std::span<const millrace_param> all) : all_(all) {}
-    std::span<const millrace_param> all() const { return all_; }
+    explicit Parameters(std::span<const millrace_parameter> all) : all_(all) {}
+    std::span<const millrace_parameter> all() const { return all_; }
 
     // Empty counts as absent: `?user=` asks for nothing.
     std::optional<std::string_view> text(std::string_view name) const {
-        for (const millrace_param& parameter : all_) {
+        for (const millrace_parameter& parameter : all_) {
             if (to_view(parameter.name) == name && parameter.value.size > 0)
                 return to_view(parameter.value);
         }
@@ -188,7 +190,7 @@ public:
     }
 
 private:
-    std::span<const millrace_param> all_;
+    std::span<const millrace_parameter> all_;
 };
 
 }  // namespace sdk

@@ -61,7 +61,8 @@ public:
     Json() = default;
     Json(std::nullptr_t) {}
     Json(std::same_as<bool> auto value) : value_(value) {}
-    Json(std::integral auto value) requires(!std::same_as<decltype(value), bool>)
+    Json(std::integral auto value)
+        requires(!std::same_as<decltype(value), bool>)
         : value_(static_cast<std::int64_t>(value)) {}
     Json(double value) : value_(to_number(value)) {}
     Json(std::string value) : value_(std::move(value)) {}

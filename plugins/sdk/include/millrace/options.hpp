@@ -59,7 +59,7 @@ public:
         return std::move(*this);
     }
     Option required() && {
-        required_ = true;
+        flags_ |= MILLRACE_OPTION_IS_REQUIRED;
         return std::move(*this);
     }
     // Of numbers; of durations in milliseconds.
@@ -77,20 +77,20 @@ public:
         expected_ = std::move(expected);
         return std::move(*this);
     }
-    // Its value must not be shown when it is refused.
+    // Its value is never shown.
     Option secret() && {
-        is_secret_ = true;
+        flags_ |= MILLRACE_OPTION_IS_SECRET;
         return std::move(*this);
     }
 
     const std::string& name() const { return name_; }
     const std::string& expected() const { return expected_; }
-    bool is_secret() const { return is_secret_; }
+    bool is_secret() const { return (flags_ & MILLRACE_OPTION_IS_SECRET) != 0; }
     // What is wrong with a text; empty: shown as it is. nullopt: nothing is.
     std::optional<std::string> fault_of(std::string_view value) const {
         try {
             if (!is_good_ || is_good_(value)) return std::nullopt;
-            return is_secret_ ? "is not of the right form" : "";
+            return is_secret() ? "is not of the right form" : "";
         } catch (const std::exception& error) {
             return std::string("cannot be checked: ") + error.what();
         }
@@ -98,14 +98,14 @@ public:
 
     // Views into this option.
     millrace_option to_abi() const {
-        return {name_.c_str(),
-                type_,
-                default_value_ ? default_value_->c_str() : nullptr,
-                required_,
-                minimum_,
-                maximum_,
-                choices_.empty() ? nullptr : choices_.c_str(),
-                description_.c_str()};
+        return {.name = name_.c_str(),
+                .description = description_.c_str(),
+                .default_value = default_value_ ? default_value_->c_str() : nullptr,
+                .choices = choices_.empty() ? nullptr : choices_.c_str(),
+                .type = type_,
+                .flags = flags_,
+                .minimum = minimum_,
+                .maximum = maximum_};
     }
 
 private:
@@ -117,12 +117,11 @@ private:
     std::string description_;
     std::string choices_;
     std::optional<std::string> default_value_;
-    bool required_ = false;
+    std::uint32_t flags_ = 0;  // of millrace_option_flag
     double minimum_ = 0;
     double maximum_ = 0;
     std::function<bool(std::string_view)> is_good_;
     std::string expected_;
-    bool is_secret_ = false;
 };
 
 class Options {

@@ -56,17 +56,24 @@ enum class State {
     kPerPartition = MILLRACE_STATE_PER_PARTITION,
     kNone = MILLRACE_STATE_NONE
 };
-enum class Subscription { kGroup = MILLRACE_GROUP, kBroadcast = MILLRACE_BROADCAST };
-enum class Input { kEvent = MILLRACE_EVENT, kRaw = MILLRACE_RAW };
+enum class Subscription {
+    kGroup = MILLRACE_SUBSCRIPTION_GROUP,
+    kBroadcast = MILLRACE_SUBSCRIPTION_BROADCAST
+};
+enum class Input { kEvent = MILLRACE_INPUT_EVENT, kRaw = MILLRACE_INPUT_RAW };
 enum class Rollback { kInput = MILLRACE_ROLLBACK_INPUT, kBatch = MILLRACE_ROLLBACK_BATCH };
 
 // A question that on_query answers, and the names of its parameters. The server refuses others, so
-// that a mistyped filter is not passed over: {"timers", {"user", "limit"}}.
+// that a mistyped filter is not passed over: {"timers", {"user", "limit"}, "What fires next."}.
 struct Question {
-    Question(const char* its_name, std::vector<std::string> its_parameters = {})
-        : name(its_name), parameters(std::move(its_parameters)) {}
+    Question(const char* its_name, std::vector<std::string> its_parameters = {},
+             std::string its_description = {})
+        : name(its_name),
+          parameters(std::move(its_parameters)),
+          description(std::move(its_description)) {}
     std::string name;
     std::vector<std::string> parameters;
+    std::string description;  // a sentence; may be empty
 };
 
 // What a plugin says about itself, once, when it is loaded.
@@ -109,7 +116,8 @@ inline Outcome pending() { return {MILLRACE_PENDING}; }
 struct Setup {
     Context& context;
     const Options& options;
-    std::string_view shard;  // "0".."3", or "task-events-2"
+    std::string_view shard;    // "0".."3", or "task-events-2"
+    std::string_view handler;  // its name in the YAML: one plugin may serve several
 };
 
 class Handler {

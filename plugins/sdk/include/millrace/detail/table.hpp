@@ -34,11 +34,11 @@ public:
 private:
     // What the server holds as millrace_instance.
     struct Instance {
-        Instance(millrace_host* with_host, std::string_view config, std::string_view shard)
+        Instance(millrace_host* with_host, const millrace_setup& setup)
             : host(with_host),
               context(*host_api_, with_host),
-              options(config),
-              handler(Setup{context, options, shard}) {}
+              options(to_view(setup.config)),
+              handler(Setup{context, options, to_view(setup.shard), to_view(setup.handler)}) {}
         millrace_host* host;
         Context context;
         Options options;
@@ -48,11 +48,14 @@ private:
     explicit Table(const millrace_host_api* host) : description_(T::describe()) {
         host_api_ = host;
         for (const Option& option : description_.options) options_.push_back(option.to_abi());
-        for (const Question& question : description_.questions) {
-            questions_.push_back(question.name.c_str());
+        for (const Question& question : description_.questions)
             parameters_.push_back(join(question.parameters));
+        for (std::size_t i = 0; i < parameters_.size(); ++i) {
+            const Question& question = description_.questions[i];
+            questions_.push_back(
+                {question.name.c_str(), parameters_[i].c_str(),
+                 question.description.empty() ? nullptr : question.description.c_str()});
         }
-        for (const std::string& names : parameters_) question_parameters_.push_back(names.c_str());
         describe();
         self_ = this;
         api_.check = &check;
@@ -64,9 +67,9 @@ private:
         api_.on_response = &on_response;
         api_.on_complete = &on_complete;
         api_.on_query = &on_query;
-        if constexpr (requires(T & handler) { handler.on_rollback(Rollback::kInput); })
+        if constexpr (requires(T& handler) { handler.on_rollback(Rollback::kInput); })
             api_.on_rollback = &on_rollback;
-        if constexpr (requires(T & handler) { handler.stop(); }) api_.stop = &stop;
+        if constexpr (requires(T& handler) { handler.stop(); }) api_.stop = &stop;
         if constexpr (requires { &T::merge; }) api_.merge = &merge;
     }
 
@@ -83,9 +86,10 @@ private:
         api_.state_version = description_.state_version;
         api_.options = options_.data();
         api_.option_count = options_.size();
+        api_.option_size = sizeof(millrace_option);
         api_.questions = questions_.data();
         api_.question_count = questions_.size();
-        api_.question_parameters = question_parameters_.data();
+        api_.question_size = sizeof(millrace_question);
     }
 
     static std::string join(const std::vector<std::string>& names) {
@@ -162,19 +166,19 @@ private:
         return MILLRACE_ERROR;
     }
 
-    static int migrate(millrace_host* host, std::uint32_t from_version) {
+    static int migrate(millrace_host* host, const millrace_migration* migration) {
         return guard_status(host, [&] {
-            if constexpr (requires(Context & context) { T::migrate(context, from_version); }) {
+            if constexpr (requires(Context& context) { T::migrate(context, 0U); }) {
                 Context context(*host_api_, host);
-                T::migrate(context, from_version);
+                T::migrate(context, migration->from_version);
             }
             return MILLRACE_OK;
         });
     }
-    static millrace_instance* create(millrace_host* host, millrace_str config, millrace_str shard) {
+    static millrace_instance* create(millrace_host* host, const millrace_setup* setup) {
         Instance* instance = nullptr;
         guard_status(host, [&] {
-            instance = std::make_unique<Instance>(host, to_view(config), to_view(shard)).release();
+            instance = std::make_unique<Instance>(host, *setup).release();
             return MILLRACE_OK;
         });
         return reinterpret_cast<millrace_instance*>(instance);
@@ -204,25 +208,26 @@ private:
             return MILLRACE_OK;
         });
     }
-    static int on_query(millrace_instance* self, millrace_str question,
-                        const millrace_param* parameters, std::size_t count, millrace_out* out) {
+    static Parameters parameters_of(const millrace_query& query) {
+        return Parameters({query.parameters, query.parameter_count});
+    }
+    static int on_query(millrace_instance* self, const millrace_query* query, millrace_out* out) {
         Instance& to = of(self);
         return guard_status(to.host, [&] {
             const auto answer =
-                to.handler.on_query(to_view(question), Parameters({parameters, count}));
+                to.handler.on_query(to_view(query->question), parameters_of(*query));
             if (!answer) return MILLRACE_NOT_FOUND;
             host_api_->write(out, to_abi(*answer));
             return MILLRACE_OK;
         });
     }
-    static int merge(millrace_str question, const millrace_param* parameters,
-                     std::size_t parameter_count, const millrace_str* answers,
+    static int merge(const millrace_query* query, const millrace_str* answers,
                      std::size_t answer_count, millrace_out* out) {
         try {
             std::vector<std::string_view> texts;
             for (std::size_t i = 0; i < answer_count; ++i) texts.push_back(to_view(answers[i]));
             const std::string merged =
-                T::merge(to_view(question), Parameters({parameters, parameter_count}), texts);
+                T::merge(to_view(query->question), parameters_of(*query), texts);
             host_api_->write(out, to_abi(merged));
             return MILLRACE_OK;
         } catch (const std::exception& error) {
@@ -243,9 +248,8 @@ private:
     static inline const Table* self_ = nullptr;
     Description description_;
     std::vector<millrace_option> options_;
-    std::vector<const char*> questions_;
+    std::vector<millrace_question> questions_;
     std::vector<std::string> parameters_;  // by question: "user|limit"
-    std::vector<const char*> question_parameters_;
     millrace_plugin_api api_{};
 };
 
