@@ -16,8 +16,8 @@ public:
                 .version = "1.0.0",
                 .description = "Greets the user of every event.",
                 .state_version = 1,
-                .options = {millrace::Option::text("greeting", "what it says").or_else("Hello")},
-                .questions = {"greeted"}};
+                .options = {millrace::Option::text("greeting", "What it says.").or_else("Hello")},
+                .questions = {{"greeted", {}, "Who was greeted, and how often."}}};
     }
     static void migrate(millrace::Context& context, std::uint32_t /*from_version*/) {
         context.exec(
@@ -36,11 +36,9 @@ public:
     }
     std::optional<std::string> on_query(std::string_view, const millrace::Parameters&) override {
         millrace::Json items = millrace::Json::array();
-        context().query(
-            "SELECT user, times FROM greeted ORDER BY user", [&](const millrace::Row& row) {
-                items.push_back(
-                    millrace::Json::object({{"user", row.text(0)}, {"times", row.integer(1)}}));
-            });
+        for (const auto& [user, times] : context().query<std::string, std::int64_t>(
+                 "SELECT user, times FROM greeted ORDER BY user"))
+            items.push_back(millrace::Json::object({{"user", user}, {"times", times}}));
         return millrace::Json::object({{"items", items}}).dump();
     }
 

@@ -48,6 +48,16 @@ public:
         if (type == "begin") context().exec("COMMIT");
         if (type == "ddl") context().exec("CREATE TABLE other(id INTEGER PRIMARY KEY)");
         if (type == "constraint") context().exec("INSERT INTO rows(id) VALUES(1), (1)");
+        if (type == "typed") return count_rows();
+        if (type == "log") {
+            context().info("{} has {:.1f}", event.field("title").value_or("none"), 2.25);
+            context().warn("{} stays as it is");
+        }
+        if (type == "fields") {
+            const bool read = event.integer_field("count") == 5 && event.boolean_field("done") &&
+                              !event.integer_field("title") && !event.boolean_field("title");
+            return read ? ack() : dead_letter("the fields are not what they are");
+        }
         if (type == "pending") {
             context().completer().complete(event.token(), "the answer");
             return pending();
@@ -79,6 +89,22 @@ public:
     }
 
 private:
+    Outcome count_rows() {
+        std::string all;
+        for (const auto& [id, text] : context().query<std::int64_t, std::optional<std::string>>(
+                 "SELECT id, text FROM rows WHERE id >= ?1 ORDER BY id", 0))
+            all += std::to_string(id) + text.value_or("-");
+        const auto count = context().first<int>("SELECT count(*) FROM rows");
+        const auto [least, most] =
+            context().first<int, int>("SELECT min(id), max(id) FROM rows").value();
+        const auto none = context().first<std::string>("SELECT text FROM rows WHERE id = ?1", 99);
+        context().info(all + " of " + std::to_string(count.value()) + " from " +
+                       std::to_string(least) + " to " + std::to_string(most) +
+                       (none ? " and more" : ""));
+        context().query<std::int64_t>("SELECT text FROM rows");
+        return ack();
+    }
+
     Options options_;
 };
 
@@ -104,6 +130,28 @@ TEST(Handler, the_effects_of_any_other_outcome_are_undone) {
                     harness.calls().empty())
             << type;
     }
+}
+
+TEST(Handler, rows_come_typed_and_a_wrong_type_dead_letters) {
+    Harness harness;
+    const Handled handled = send(harness, "typed");
+    EXPECT_EQ(harness.logs().back(), "info: 1milk of 1 from 1 to 1");
+    EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER);
+    EXPECT_EQ(handled.reason, "column 0 is a text, expected an integer");
+}
+
+TEST(Handler, messages_are_formatted_and_plain_ones_stay_as_they_are) {
+    Harness harness;
+    EXPECT_EQ(send(harness, "log").kind, MILLRACE_ACK);
+    EXPECT_EQ(harness.logs(),
+              (std::vector<std::string>{"info: milk has 2.2", "warn: {} stays as it is"}));
+}
+
+TEST(Handler, fields_are_read_as_their_type_or_not_at_all) {
+    Harness harness;
+    EventSpec event{.type = "fields", .user = "7"};
+    event.fields = {{"title", "milk"}, {"count", "5"}, {"done", "true"}};
+    EXPECT_EQ(harness.send(event).kind, MILLRACE_ACK);
 }
 
 TEST(Handler, an_outcome_brings_its_reason_and_delay) {

@@ -11,13 +11,16 @@
 #include <concepts>
 #include <cstdint>
 #include <exception>
+#include <millrace/detail/format.hpp>
 #include <millrace/event.hpp>
+#include <millrace/row.hpp>
 #include <millrace/time.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -33,60 +36,6 @@ public:
 
 private:
     int status_;
-};
-
-// A parameter of SQL. nullptr, or an optional without a value: NULL. Times are microseconds since
-// the epoch.
-inline millrace_value to_value(std::nullptr_t) { return {}; }
-inline millrace_value to_value(std::integral auto value) {
-    return {.type = MILLRACE_VALUE_INTEGER,
-            .reserved = 0,
-            .integer = static_cast<std::int64_t>(value),
-            .real = 0,
-            .text = {}};
-}
-inline millrace_value to_value(double value) {
-    return {.type = MILLRACE_VALUE_REAL, .reserved = 0, .integer = 0, .real = value, .text = {}};
-}
-inline millrace_value to_value(std::string_view value) {
-    return {
-        .type = MILLRACE_VALUE_TEXT, .reserved = 0, .integer = 0, .real = 0, .text = to_abi(value)};
-}
-inline millrace_value to_value(const std::string& value) {
-    return to_value(std::string_view(value));
-}
-inline millrace_value to_value(const char* value) { return to_value(std::string_view(value)); }
-inline millrace_value to_value(Time value) { return to_value(to_microseconds(value)); }
-inline millrace_value to_value(const millrace_value& value) { return value; }
-template <class T>
-millrace_value to_value(const std::optional<T>& value) {
-    return value ? to_value(*value) : millrace_value{};
-}
-// Bytes rather than text.
-inline millrace_value blob(std::string_view bytes) {
-    return {
-        .type = MILLRACE_VALUE_BLOB, .reserved = 0, .integer = 0, .real = 0, .text = to_abi(bytes)};
-}
-
-// A row of a SELECT, columns from 0. Valid inside the lambda.
-class Row {
-public:
-    explicit Row(std::span<const millrace_value> columns) : columns_(columns) {}
-    std::size_t size() const { return columns_.size(); }
-    bool is_null(std::size_t column) const { return columns_[column].type == MILLRACE_VALUE_NULL; }
-    std::int64_t integer(std::size_t column) const { return columns_[column].integer; }
-    double real(std::size_t column) const { return columns_[column].real; }
-    std::string_view text(std::size_t column) const { return to_view(columns_[column].text); }
-    std::optional<std::string_view> optional_text(std::size_t column) const {
-        return is_null(column) ? std::nullopt : std::optional(text(column));
-    }
-    std::optional<std::int64_t> optional_integer(std::size_t column) const {
-        return is_null(column) ? std::nullopt : std::optional(integer(column));
-    }
-    Time time(std::size_t column) const { return from_microseconds(integer(column)); }
-
-private:
-    std::span<const millrace_value> columns_;
 };
 
 // An HTTP request, sent after the commit, at least once, with an Idempotency-Key.
@@ -154,6 +103,26 @@ public:
         api_->log(host_, MILLRACE_LOG_ERROR, to_abi(message));
     }
 
+#ifdef MILLRACE_HAS_FORMAT
+    // info("{} is due at {}", task, when): checked when it is compiled.
+    template <class First, class... Rest>
+    void debug(detail::FormatString<First, Rest...> text, First&& first, Rest&&... rest) const {
+        debug(detail::format(text, std::forward<First>(first), std::forward<Rest>(rest)...));
+    }
+    template <class First, class... Rest>
+    void info(detail::FormatString<First, Rest...> text, First&& first, Rest&&... rest) const {
+        info(detail::format(text, std::forward<First>(first), std::forward<Rest>(rest)...));
+    }
+    template <class First, class... Rest>
+    void warn(detail::FormatString<First, Rest...> text, First&& first, Rest&&... rest) const {
+        warn(detail::format(text, std::forward<First>(first), std::forward<Rest>(rest)...));
+    }
+    template <class First, class... Rest>
+    void error(detail::FormatString<First, Rest...> text, First&& first, Rest&&... rest) const {
+        error(detail::format(text, std::forward<First>(first), std::forward<Rest>(rest)...));
+    }
+#endif
+
     // The server's clock; tests move it.
     Time now() const { return from_microseconds(api_->now(host_)); }
     // Adds to millrace_plugin_<metric>_total{handler}. Lower case, digits, underscores.
@@ -173,6 +142,40 @@ public:
         Rows<Callable> rows{each, nullptr};
         run(sql, &Rows<Callable>::take, &rows, parameters...);
         if (rows.thrown) std::rethrow_exception(rows.thrown);
+    }
+    // The rows as tuples, which own what they hold. Row says what a column may be.
+    //     for (const auto& [user, times] : context().query<std::string, std::int64_t>(sql, since))
+    template <class First, class... Rest, class... Parameters>
+    std::vector<std::tuple<First, Rest...>> query(std::string_view sql,
+                                                  const Parameters&... parameters) const {
+        static_assert(detail::kOwns<First> && (detail::kOwns<Rest> && ...),
+                      "a view does not outlive its row: use std::string");
+        std::vector<std::tuple<First, Rest...>> rows;
+        query(
+            sql, [&rows](const Row& row) { rows.push_back(row.as<First, Rest...>()); },
+            parameters...);
+        return rows;
+    }
+    // The first row; of one column its value. nullopt: no row.
+    //     const auto times = context().first<std::int64_t>("SELECT times ... WHERE user = ?1",
+    //     user)
+    template <class First, class... Rest, class... Parameters>
+    auto first(std::string_view sql, const Parameters&... parameters) const {
+        static_assert(detail::kOwns<First> && (detail::kOwns<Rest> && ...),
+                      "a view does not outlive its row: use std::string");
+        using Tuple = std::tuple<First, Rest...>;
+        std::optional<std::conditional_t<sizeof...(Rest) == 0, First, Tuple>> found;
+        query(
+            sql,
+            [&found](const Row& row) {
+                if constexpr (sizeof...(Rest) == 0)
+                    found.emplace(std::get<0>(row.as<First>()));
+                else
+                    found.emplace(row.as<First, Rest...>());
+                return false;
+            },
+            parameters...);
+        return found;
     }
     // The same for SQL whose parameters are known at run time only: to_value() makes them, and
     // views what it is given.

@@ -33,6 +33,17 @@ inline std::optional<Time> to_time(std::int64_t time) {
     return time == MILLRACE_NO_TIME ? std::nullopt : std::optional(from_microseconds(time));
 }
 
+namespace detail {
+
+inline std::optional<std::int64_t> parse_integer(std::string_view text) {
+    std::int64_t value = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (fault != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return value;
+}
+
+}  // namespace detail
+
 using Token = millrace_token;
 
 // What an event says of a field.
@@ -72,7 +83,7 @@ public:
     std::string_view id() const { return to_view(event_->id); }
     bool id_is_derived() const {
         return (event_->flags & MILLRACE_EVENT_ID_IS_DERIVED) != 0;
-    }                                                                // the producer sent none
+    }  // the producer sent none
     std::string_view type() const { return to_view(event_->type); }  // "completed"; empty: none
     std::string_view full_type() const { return to_view(event_->full_type); }
     std::uint32_t schema_version() const { return event_->schema_version; }
@@ -97,6 +108,16 @@ public:
     std::optional<Time> time_field(std::string_view name) const {
         const auto text = field(name);
         return text ? parse_time(*text) : std::nullopt;
+    }
+    std::optional<std::int64_t> integer_field(std::string_view name) const {
+        const auto text = field(name);
+        return text ? detail::parse_integer(*text) : std::nullopt;
+    }
+    // "true" or "false".
+    std::optional<bool> boolean_field(std::string_view name) const {
+        const auto text = field(name);
+        if (!text || (*text != "true" && *text != "false")) return std::nullopt;
+        return *text == "true";
     }
     // An object or array field.
     std::optional<Json> json_field(std::string_view name) const {
@@ -167,11 +188,8 @@ public:
                                         std::int64_t maximum) const {
         const auto given = text(name);
         if (!given) return std::nullopt;
-        std::int64_t value = 0;
-        const auto [end, fault] =
-            std::from_chars(given->data(), given->data() + given->size(), value);
-        if (fault != std::errc() || end != given->data() + given->size() || value < minimum ||
-            value > maximum) {
+        const auto value = detail::parse_integer(*given);
+        if (!value || *value < minimum || *value > maximum) {
             throw BadParameter("'" + std::string(name) + "' is '" + std::string(*given) +
                                "', it must be a whole number from " + std::to_string(minimum) +
                                " to " + std::to_string(maximum));
