@@ -96,8 +96,8 @@ void check_config(const millrace_plugin_api& api, const std::string& config) {
 
 }  // namespace
 
-std::string make_config(const millrace_plugin_api& api, const Harness::Texts& options) {
-    Harness::Texts left = options;
+std::string make_config(const millrace_plugin_api& api, const FakeHost::Texts& options) {
+    FakeHost::Texts left = options;
     Json config = Json::object();
     for (std::size_t i = 0; i < api.option_count; ++i) {
         const millrace_option& option = api.options[i];

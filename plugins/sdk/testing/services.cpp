@@ -7,16 +7,19 @@
 namespace millrace::sdk {
 namespace {
 
-Harness::State& of(millrace_host* host) { return *reinterpret_cast<Harness::State*>(host); }
+FakeHost::State& of(millrace_host* host) { return *reinterpret_cast<FakeHost::State*>(host); }
 std::string copy(millrace_str text) { return std::string(to_view(text)); }
 
 void host_log(millrace_host* host, std::uint32_t level, millrace_str message) {
     static constexpr const char* kNames[] = {"", "debug: ", "info: ", "warn: ", "error: "};
+    const std::lock_guard lock(of(host).mutex);
     of(host).logs.push_back(kNames[std::min<std::uint32_t>(level, 4)] + copy(message));
 }
-std::int64_t host_now(millrace_host* host) { return to_microseconds(of(host).now); }
+std::int64_t host_now(millrace_host* host) {
+    return of(host).is_open() ? to_microseconds(of(host).now) : 0;
+}
 void host_count(millrace_host* host, millrace_str metric, double amount) {
-    of(host).counts[copy(metric)] += amount;
+    if (of(host).is_open()) of(host).counts[copy(metric)] += amount;
 }
 void host_write(millrace_out* out, millrace_str text) {
     reinterpret_cast<std::string*>(out)->append(to_view(text));
@@ -41,7 +44,8 @@ Found find_field(const EventSpec& event, const std::string& name) {
 
 int host_field(millrace_host* host, const millrace_event* event, millrace_str name,
                millrace_str* value) {
-    Harness::State& state = of(host);
+    FakeHost::State& state = of(host);
+    if (!state.is_open()) return MILLRACE_DENIED;
     if (!state.event || event->opaque != state.event)
         return state.refuse(MILLRACE_DENIED, "field: not the event being handled");
     const Found found = find_field(*state.event, copy(name));
@@ -116,7 +120,8 @@ int step_through(sqlite3_stmt* statement, millrace_row_callback row, void* conte
 int host_exec(millrace_host* host, millrace_str sql, const millrace_value* parameters,
               std::size_t parameter_count, millrace_row_callback row, void* context,
               std::int64_t* changed) {
-    Harness::State& state = of(host);
+    FakeHost::State& state = of(host);
+    if (!state.is_open()) return MILLRACE_DENIED;
     sqlite3_stmt* statement = nullptr;
     const char* tail = nullptr;
     const std::int64_t before = sqlite3_total_changes64(state.database);
@@ -134,7 +139,9 @@ int host_exec(millrace_host* host, millrace_str sql, const millrace_value* param
     if (code == SQLITE_OK) code = step_through(statement, row, context);
     const std::string message = sqlite3_errmsg(state.database);
     sqlite3_finalize(statement);
-    if (changed) *changed = sqlite3_total_changes64(state.database) - before;
+    const std::int64_t changes = sqlite3_total_changes64(state.database) - before;
+    state.wrote = state.wrote || changes > 0;
+    if (changed) *changed = changes;
     if (code == SQLITE_DONE) return MILLRACE_OK;
     const int status = code == SQLITE_AUTH                  ? MILLRACE_DENIED
                        : (code & 0xff) == SQLITE_CONSTRAINT ? MILLRACE_CONSTRAINT
@@ -142,19 +149,34 @@ int host_exec(millrace_host* host, millrace_str sql, const millrace_value* param
     return state.refuse(status, "exec: " + message + ": " + copy(sql));
 }
 
-millrace_str host_last_error(millrace_host* host) { return to_abi(of(host).last_error); }
+millrace_str host_last_error(millrace_host* host) {
+    static constexpr std::string_view kOutside =
+        "services are for the thread of the running callback only";
+    return to_abi(of(host).is_open() ? std::string_view(of(host).last_error) : kOutside);
+}
 
 // Why this handler may not have effects; empty: it may.
-std::string no_effects(const Harness::State& state) {
+std::string no_effects(const FakeHost::State& state) {
     if (state.api->state == MILLRACE_STATE_NONE) return "a handler without state has no effects";
     if (state.access != Access::kWrite) return "no effects outside an input";
     return {};
 }
 
-int host_publish(millrace_host* host, const millrace_publication* given) {
-    Harness::State& state = of(host);
+// Whether an effect is possible now and its struct whole; else last_error says why not.
+template <class T>
+int permit(FakeHost::State& state, const char* service, const T* given) {
+    if (!state.is_open()) return MILLRACE_DENIED;
     if (const auto why = no_effects(state); !why.empty())
-        return state.refuse(MILLRACE_DENIED, "publish: " + why);
+        return state.refuse(MILLRACE_DENIED, service + (": " + why));
+    if (given->struct_size < sizeof *given)
+        return state.refuse(MILLRACE_INVALID, std::string(service) + ": a wrong `struct_size`");
+    state.wrote = true;
+    return MILLRACE_OK;
+}
+
+int host_publish(millrace_host* host, const millrace_publication* given) {
+    FakeHost::State& state = of(host);
+    if (const int status = permit(state, "publish", given)) return status;
     const std::string topic = copy(given->topic);
     const auto refused = state.refused_topics.find(topic);
     if (refused != state.refused_topics.end() && !refused->second.empty())
@@ -171,9 +193,12 @@ int host_publish(millrace_host* host, const millrace_publication* given) {
 }
 
 int host_call(millrace_host* host, const millrace_call* call) {
-    Harness::State& state = of(host);
-    if (const auto why = no_effects(state); !why.empty())
-        return state.refuse(MILLRACE_DENIED, "call: " + why);
+    FakeHost::State& state = of(host);
+    if (const int status = permit(state, "call", call)) return status;
+    const auto url = to_view(call->url);
+    if (!url.starts_with("http://") && !url.starts_with("https://"))
+        return state.refuse(MILLRACE_INVALID, "call: '" + copy(call->url) +
+                                                  "' is not an http:// or https:// address");
     Called called{copy(call->id),   copy(call->key),    copy(call->method), copy(call->url), {},
                   copy(call->body), copy(call->payload)};
     for (std::size_t i = 0; i < call->header_count; ++i) {
@@ -184,9 +209,8 @@ int host_call(millrace_host* host, const millrace_call* call) {
 }
 
 int host_timer_set(millrace_host* host, const millrace_timer* given) {
-    Harness::State& state = of(host);
-    if (const auto why = no_effects(state); !why.empty())
-        return state.refuse(MILLRACE_DENIED, "timer_set: " + why);
+    FakeHost::State& state = of(host);
+    if (const int status = permit(state, "timer_set", given)) return status;
     state.effects.timers.insert_or_assign(
         copy(given->id),
         SetTimer{copy(given->key), from_microseconds(given->due), copy(given->payload)});
@@ -194,16 +218,18 @@ int host_timer_set(millrace_host* host, const millrace_timer* given) {
 }
 
 int host_timer_cancel(millrace_host* host, millrace_str id) {
-    Harness::State& state = of(host);
+    FakeHost::State& state = of(host);
+    if (!state.is_open()) return MILLRACE_DENIED;
     if (const auto why = no_effects(state); !why.empty())
         return state.refuse(MILLRACE_DENIED, "timer_cancel: " + why);
-    return state.effects.timers.erase(copy(id))
-               ? MILLRACE_OK
-               : state.refuse(MILLRACE_NOT_FOUND, "no timer '" + copy(id) + "'");
+    const bool erased = state.effects.timers.erase(copy(id)) > 0;
+    state.wrote = state.wrote || erased;
+    return erased ? MILLRACE_OK : state.refuse(MILLRACE_NOT_FOUND, "no timer '" + copy(id) + "'");
 }
 
 int host_push(millrace_host* host, const millrace_event*, millrace_str user, millrace_str data) {
-    Harness::State& state = of(host);
+    FakeHost::State& state = of(host);
+    if (!state.is_open()) return MILLRACE_DENIED;
     if (state.api->subscription != MILLRACE_SUBSCRIPTION_BROADCAST)
         return state.refuse(MILLRACE_DENIED, "push: only broadcast handlers may");
     state.effects.pushed.push_back({copy(user), copy(data)});
@@ -211,14 +237,19 @@ int host_push(millrace_host* host, const millrace_event*, millrace_str user, mil
 }
 
 void host_complete(millrace_host* host, millrace_token token, millrace_str payload) {
+    const std::lock_guard lock(of(host).mutex);
     of(host).completions.emplace_back(token, copy(payload));
+    of(host).completed.notify_all();
 }
-void host_fail(millrace_host* host, millrace_str reason) { of(host).failure = copy(reason); }
+void host_fail(millrace_host* host, millrace_str reason) {
+    if (of(host).is_open()) of(host).failure = copy(reason);
+}
 void host_retry_after(millrace_host* host, std::uint32_t milliseconds) {
-    of(host).retry_after = std::chrono::milliseconds(milliseconds);
+    if (of(host).is_open()) of(host).retry_after = std::chrono::milliseconds(milliseconds);
 }
 
 int host_origins(millrace_host* host, millrace_origin_callback each, void* context) {
+    if (!of(host).is_open()) return MILLRACE_DENIED;
     for (TestOrigin& origin : of(host).origins) {
         origin.counts.struct_size = sizeof origin.counts;
         origin.counts.topic = to_abi(origin.topic);
@@ -233,7 +264,7 @@ bool is_host_table(const char* name) { return name && name[0] == '_'; }
 
 int authorize(void* context, int action, const char* first, const char* second, const char*,
               const char*) {
-    const auto& state = *static_cast<const Harness::State*>(context);
+    const auto& state = *static_cast<const FakeHost::State*>(context);
     if (state.trusted) return SQLITE_OK;
     switch (action) {
         case SQLITE_TRANSACTION:
@@ -263,7 +294,7 @@ int authorize(void* context, int action, const char* first, const char* second, 
     }
 }
 
-const millrace_host_api& fake_host() {
+const millrace_host_api& host_table() {
     static const millrace_host_api kApi = {.struct_size = sizeof(millrace_host_api),
                                            .abi_major = MILLRACE_ABI_MAJOR,
                                            .abi_minor = MILLRACE_ABI_MINOR,

@@ -1,12 +1,17 @@
-// State: what is behind a Harness, and what the host services work on.
+// State: what is behind a FakeHost, and what the host services work on.
 //
-// One thread; owned by its Harness; the plugin holds it as millrace_host.
+// One thread, but for what is under `mutex`; owned by its FakeHost; the plugin holds it as
+// millrace_host.
 #pragma once
 
 #include <sqlite3.h>
 
+#include <atomic>
+#include <condition_variable>
 #include <deque>
 #include <millrace/testing.hpp>
+#include <mutex>
+#include <thread>
 
 namespace millrace::sdk {
 
@@ -25,7 +30,7 @@ struct TestOrigin {
 
 enum class Access { kSchema, kWrite, kRead };
 
-struct Harness::State {
+struct FakeHost::State {
     State(Plugin plugin, const Texts& options, std::string shard_name);
     ~State();
     State(const State&) = delete;
@@ -34,10 +39,17 @@ struct Harness::State {
     void create();
     void destroy();
     void execute(const char* sql);
-    // Runs a callback in a transaction of its own and undoes its effects unless it was acked.
+    // Runs the callback of an input in a savepoint and undoes its effects unless it was acked.
     template <class Body>
-    Handled run(Body&& body);
+    Handled run(bool may_be_pending, Body&& body);
+    // The outcome that the server would make of what a callback returned.
+    std::uint32_t judge(std::uint32_t returned, bool may_be_pending);
+    // Tells the instance that effects were undone, or makes a new one.
+    void tell_rollback(std::uint32_t scope);
+    // Whether services are open to this thread.
+    bool is_open() const { return caller == std::this_thread::get_id(); }
     int refuse(int status, std::string why);
+    std::uint32_t lacks(const char* callback);
     millrace_host* host() { return reinterpret_cast<millrace_host*>(this); }
 
     const millrace_plugin_api* api = nullptr;
@@ -47,9 +59,11 @@ struct Harness::State {
     std::string shard;
     Access access = Access::kWrite;
     bool trusted = false;  // our own statement
+    bool wrote = false;    // the callback that runs had effects
+    std::optional<Effects> before_batch;
+    std::atomic<std::thread::id> caller{};  // in a callback: its thread
     Time now = std::chrono::sys_days{std::chrono::year{2026} / 2 / 10} + std::chrono::hours(8);
     Effects effects;
-    std::vector<std::string> logs;
     std::map<std::string, double> counts;
     std::vector<TestOrigin> origins;
     std::map<std::string, std::string> refused_topics;  // and why
@@ -63,13 +77,35 @@ struct Harness::State {
 
     std::uint64_t next_token = 1;
     std::map<std::uint64_t, EventSpec> pending;
+
+    std::mutex mutex;  // a thread of the plugin's own may log and complete
+    std::condition_variable completed;
+    std::vector<std::string> logs;
     std::deque<std::pair<millrace_token, std::string>> completions;
 };
 
-const millrace_host_api& fake_host();
+// The time of one callback: services are open to its thread.
+class CallbackScope {
+public:
+    explicit CallbackScope(FakeHost::State& state) : state_(state) {
+        state.caller = std::this_thread::get_id();
+    }
+    ~CallbackScope() {
+        state_.caller = std::thread::id();
+        state_.event = nullptr;
+        state_.scratch.clear();
+    }
+    CallbackScope(const CallbackScope&) = delete;
+    CallbackScope& operator=(const CallbackScope&) = delete;
+
+private:
+    FakeHost::State& state_;
+};
+
+const millrace_host_api& host_table();
 int authorize(void* state, int action, const char* first, const char* second, const char*,
               const char*);
 // The JSON object that the server would make of these options. Throws std::runtime_error.
-std::string make_config(const millrace_plugin_api& api, const Harness::Texts& options);
+std::string make_config(const millrace_plugin_api& api, const FakeHost::Texts& options);
 
 }  // namespace millrace::sdk

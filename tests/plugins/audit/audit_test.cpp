@@ -34,7 +34,7 @@ std::vector<std::int64_t> offsets(const std::string& answer) {
 }
 
 struct AuditTest : ::testing::Test {
-    Harness harness{Harness::Texts(), "task-events-1"};
+    FakeHost host{FakeHost::Texts(), "task-events-1"};
 };
 
 TEST_F(AuditTest, a_row_holds_the_event_as_it_came) {
@@ -42,8 +42,8 @@ TEST_F(AuditTest, a_row_holds_the_event_as_it_came) {
     event.value = R"({"event_type": "completed",  "a": "ä\n"})";
     event.key = "7";
     event.schema_version = 1;
-    ASSERT_EQ(harness.send(event).kind, MILLRACE_ACK);
-    const Json answer = Json::parse(harness.query("events"));
+    ASSERT_EQ(host.send(event).kind, MILLRACE_ACK);
+    const Json answer = Json::parse(host.query("events"));
     Json expected = Json::parse(
         R"({"topic":"task-events","partition":1,"offset":0,"event_type":"completed","schema_version":1,)"
         R"("user_id":"7","task_id":"42","timestamp":"2026-02-10T08:00:05Z","sequence":1,"key":"7"})");
@@ -62,8 +62,8 @@ TEST_F(AuditTest, an_event_without_anything_is_kept_too) {
     EventSpec event;
     event.partition = 1;
     event.key = std::string("\xff\x01", 2);
-    ASSERT_EQ(harness.send(event).kind, MILLRACE_ACK);
-    const Json answer = Json::parse(harness.query("events"));
+    ASSERT_EQ(host.send(event).kind, MILLRACE_ACK);
+    const Json answer = Json::parse(host.query("events"));
     const Json& item = answer.find("items")->items().at(0);
     for (const char* name : {"event_type", "user_id", "task_id", "timestamp", "body"}) {
         EXPECT_TRUE(item.find(name)->is_null()) << name;
@@ -72,21 +72,21 @@ TEST_F(AuditTest, an_event_without_anything_is_kept_too) {
 }
 
 TEST_F(AuditTest, rows_cannot_be_changed_or_removed) {
-    harness.send(event_at(0, "7", "42"));
-    EXPECT_THROW(harness.change("UPDATE events SET user_id = '8'"), std::runtime_error);
-    EXPECT_THROW(harness.change("DELETE FROM events"), std::runtime_error);
-    EXPECT_EQ(harness.sql("SELECT user_id FROM events"), "7");
+    host.send(event_at(0, "7", "42"));
+    EXPECT_THROW(host.change("UPDATE events SET user_id = '8'"), std::runtime_error);
+    EXPECT_THROW(host.change("DELETE FROM events"), std::runtime_error);
+    EXPECT_EQ(host.sql("SELECT user_id FROM events"), "7");
 }
 
 TEST_F(AuditTest, each_filter_finds_its_rows_newest_first) {
-    harness.send(event_at(0, "7", "42"));
-    harness.send(event_at(10, "8", "43", "deleted"));
-    harness.send(event_at(20, "7", "44", "deleted"));
+    host.send(event_at(0, "7", "42"));
+    host.send(event_at(10, "8", "43", "deleted"));
+    host.send(event_at(20, "7", "44", "deleted"));
     EventSpec milk = event_at(5, "9", "45");
     milk.value = R"({"title":"Buy 100% Milk"})";
-    harness.send(milk);
-    const auto ask = [this](const Harness::Texts& parameters) {
-        return offsets(harness.query("events", parameters));
+    host.send(milk);
+    const auto ask = [this](const FakeHost::Texts& parameters) {
+        return offsets(host.query("events", parameters));
     };
     using Offsets = std::vector<std::int64_t>;
     EXPECT_EQ(ask({}), (Offsets{2, 1, 3, 0}));
@@ -102,20 +102,19 @@ TEST_F(AuditTest, each_filter_finds_its_rows_newest_first) {
 }
 
 TEST_F(AuditTest, of_rows_of_one_time_in_two_blocks_the_later_come_first) {
-    for (int i = 0; i < 2 * audit::kBlockRows; ++i)
-        harness.send(event_at(i == 5 ? 60 : 0, "7", "42"));
-    EXPECT_EQ(harness.sql("SELECT count(*) FROM blocks"), "2");
-    EXPECT_EQ(offsets(harness.query("events", {{"limit", "3"}})),
+    for (int i = 0; i < 2 * audit::kBlockRows; ++i) host.send(event_at(i == 5 ? 60 : 0, "7", "42"));
+    EXPECT_EQ(host.sql("SELECT count(*) FROM blocks"), "2");
+    EXPECT_EQ(offsets(host.query("events", {{"limit", "3"}})),
               (std::vector<std::int64_t>{5, 2'047, 2'046}));
 }
 
 TEST_F(AuditTest, a_wrong_parameter_is_named) {
-    for (const Harness::Texts& wrong : {Harness::Texts{{"limit", "0"}},
-                                        {{"limit", "1001"}},
-                                        {{"from", "x"}},
-                                        {{"cursor", "x"}}}) {
+    for (const FakeHost::Texts& wrong : {FakeHost::Texts{{"limit", "0"}},
+                                         {{"limit", "1001"}},
+                                         {{"from", "x"}},
+                                         {{"cursor", "x"}}}) {
         try {
-            harness.query("events", wrong);
+            host.query("events", wrong);
             ADD_FAILURE() << wrong.begin()->first << " was taken";
         } catch (const std::runtime_error& error) {
             EXPECT_NE(std::string(error.what()).find("'" + wrong.begin()->first + "'"),
@@ -126,14 +125,14 @@ TEST_F(AuditTest, a_wrong_parameter_is_named) {
 }
 
 TEST_F(AuditTest, the_sequence_goes_on_after_a_restart) {
-    harness.send(event_at(0, "7", "42"));
-    harness.restart();
-    harness.send(event_at(1, "7", "42"));
-    EXPECT_EQ(harness.sql("SELECT max(sequence) FROM events"), "2");
+    host.send(event_at(0, "7", "42"));
+    host.restart();
+    host.send(event_at(1, "7", "42"));
+    EXPECT_EQ(host.sql("SELECT max(sequence) FROM events"), "2");
 }
 
 TEST_F(AuditTest, the_summary_accounts_for_every_offset) {
-    for (int i = 0; i < 3; ++i) harness.send(event_at(i, "7", "42"));
+    for (int i = 0; i < 3; ++i) host.send(event_at(i, "7", "42"));
     millrace_origin counts{};
     counts.partition = 1;
     counts.last = 9;
@@ -141,9 +140,9 @@ TEST_F(AuditTest, the_summary_accounts_for_every_offset) {
     counts.skipped = 2;
     counts.duplicates = 1;
     counts.dead_lettered = 1;
-    harness.add_origin(counts, "task-events");
+    host.add_origin(counts, "task-events");
     EXPECT_EQ(
-        harness.query("summary"),
+        host.query("summary"),
         R"({"events":3,"partitions":[{"topic":"task-events","partition":1,"first":0,"last":9,)"
         R"("stored":3,"skipped":3,"dead_lettered":1,"missing":3}]})");
 }
@@ -152,19 +151,19 @@ TEST_F(AuditTest, a_partition_of_which_nothing_was_seen_misses_nothing) {
     millrace_origin counts{};
     counts.partition = 1;
     counts.first = counts.last = -1;
-    harness.add_origin(counts, "task-events");
-    EXPECT_NE(harness.query("summary").find(R"("first":null,"last":null,"stored":0)"),
+    host.add_origin(counts, "task-events");
+    EXPECT_NE(host.query("summary").find(R"("first":null,"last":null,"stored":0)"),
               std::string::npos);
-    EXPECT_NE(harness.query("summary").find(R"("missing":0)"), std::string::npos);
+    EXPECT_NE(host.query("summary").find(R"("missing":0)"), std::string::npos);
 }
 
 TEST_F(AuditTest, without_shards_the_answers_are_empty) {
-    EXPECT_EQ(harness.merge("events", {}, {}), R"({"items":[],"next":null})");
-    EXPECT_EQ(harness.merge("summary", {}, {}), R"({"events":0,"partitions":[]})");
+    EXPECT_EQ(host.merge("events", {}, {}), R"({"items":[],"next":null})");
+    EXPECT_EQ(host.merge("summary", {}, {}), R"({"events":0,"partitions":[]})");
 }
 
 TEST(Audit, another_kind_of_shard_is_refused) {
-    EXPECT_THROW(Harness(Harness::Texts(), "seven"), std::runtime_error);
+    EXPECT_THROW(FakeHost(FakeHost::Texts(), "seven"), std::runtime_error);
 }
 
 // Some thousand events over three shards, with few distinct times, against a list that is filtered
@@ -205,11 +204,11 @@ protected:
     }
 
     // Every page, one after the other.
-    std::vector<std::string> read(Harness::Texts parameters) {
+    std::vector<std::string> read(FakeHost::Texts parameters) {
         std::vector<std::string> names;
         for (;;) {
             std::vector<std::string> answers;
-            for (Harness& shard : shards_)
+            for (FakeHost& shard : shards_)
                 answers.push_back(shard.query_shard("events", parameters));
             const Json page = Json::parse(shards_[0].merge("events", parameters, answers));
             for (const Json& item : page.find("items")->items()) names.push_back(name(item));
@@ -226,9 +225,9 @@ protected:
     }
 
     std::mt19937 random_{7};
-    std::array<Harness, 3> shards_{Harness(Harness::Texts(), "task-events-0"),
-                                   Harness(Harness::Texts(), "task-events-1"),
-                                   Harness(Harness::Texts(), "reminders-0")};
+    std::array<FakeHost, 3> shards_{FakeHost(FakeHost::Texts(), "task-events-0"),
+                                    FakeHost(FakeHost::Texts(), "task-events-1"),
+                                    FakeHost(FakeHost::Texts(), "reminders-0")};
     std::vector<Row> rows_;
 };
 
@@ -247,11 +246,11 @@ TEST_F(AuditPages, they_have_every_row_once_and_in_order) {
 
 TEST_F(AuditPages, rows_that_arrive_in_between_do_not_disturb_them) {
     const auto whole = expected([](const Row&) { return true; });
-    Harness::Texts parameters{{"limit", "1000"}};
+    FakeHost::Texts parameters{{"limit", "1000"}};
     std::vector<std::string> names;
     for (int page_number = 0;; ++page_number) {
         std::vector<std::string> answers;
-        for (Harness& shard : shards_) answers.push_back(shard.query_shard("events", parameters));
+        for (FakeHost& shard : shards_) answers.push_back(shard.query_shard("events", parameters));
         const Json page = Json::parse(shards_[0].merge("events", parameters, answers));
         for (const Json& item : page.find("items")->items()) names.push_back(name(item));
         if (page.find("next")->is_null()) break;

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <millrace/background.hpp>
 #include <millrace/plugin.hpp>
 #include <millrace/testing.hpp>
+#include <thread>
 
 namespace {
 
@@ -24,6 +26,8 @@ public:
             .options =
                 {Option::duration("wait", "how long").or_else("5m"),
                  Option::list("words", "some").or_else("[a, 'b c']"),
+                 Option::integer("threads", "own").or_else("1").between(0, 8),
+                 Option::integer("waiting", "for them").or_else("10").between(1, 10),
                  Option::choice("mode", "skip|all", "which").or_else("skip"),
                  Option::text("url", "where").or_else("http://x").must_be(is_spoken, "http://..."),
                  Option::list("keys", "some")
@@ -38,6 +42,16 @@ public:
 
     Outcome on_message(const Event& event) override {
         const std::string_view type = event.type();
+        ++seen_;
+        if (type == "pending") {
+            context().completer().complete(event.token(), "+the answer");
+            return pending();
+        }
+        if (type == "background")
+            return background_.run(event, [title = std::string(*event.field("title"))] {
+                if (title == "throw") throw std::runtime_error("no such title");
+                return "the answer from elsewhere";
+            });
         context().exec("INSERT INTO rows(text) VALUES(?1)", event.field("title"));
         context().publish("task-updates", "7", R"({"event_type":"updated"})");
         context().set_timer("wake", "7", context().now() + options_.duration("wait"), "payload");
@@ -58,10 +72,14 @@ public:
                               !event.integer_field("title") && !event.boolean_field("title");
             return read ? ack() : dead_letter("the fields are not what they are");
         }
-        if (type == "pending") {
-            context().completer().complete(event.token(), "the answer");
-            return pending();
+        if (type == "late pending") return pending();
+        if (type == "no outcome") return {0};
+        if (type == "thread") return exec_elsewhere();
+        if (type == "or rollback") {
+            context().exec("INSERT OR ROLLBACK INTO rows(id) VALUES(1), (1)");
         }
+        if (type == "address") context().call({.id = "x", .key = "7", .url = "gopher://x"});
+        context().info("event " + std::to_string(seen_));
         return ack();
     }
     Outcome on_timer(const Timer& timer) override {
@@ -73,7 +91,7 @@ public:
     }
     Outcome on_complete(const Event& event, std::string_view payload) override {
         context().exec("INSERT INTO rows(text) VALUES(?1)",
-                       std::string(payload) + " to " + std::string(event.id()));
+                       result_of(payload) + " to " + std::string(event.id()));
         return ack();
     }
     std::optional<std::string> on_query(std::string_view question,
@@ -88,7 +106,20 @@ public:
         return items.dump();
     }
 
+    void stop() { background_.stop(); }
+
 private:
+    Outcome exec_elsewhere() {
+        int status = MILLRACE_OK;
+        std::thread([&] {
+            try {
+                context().exec("DELETE FROM rows");
+            } catch (const ServiceError& error) {
+                status = error.status();
+            }
+        }).join();
+        return status == MILLRACE_DENIED ? ack() : dead_letter("another thread was let in");
+    }
     Outcome count_rows() {
         std::string all;
         for (const auto& [id, text] : context().query<std::int64_t, std::optional<std::string>>(
@@ -106,123 +137,191 @@ private:
     }
 
     Options options_;
+    int seen_ = 0;
+    Background background_{context(), static_cast<std::size_t>(options_.integer("threads")),
+                           static_cast<std::size_t>(options_.integer("waiting"))};
 };
 
-Handled send(Harness& harness, const char* type) {
-    return harness.send({.type = type, .user = "7", .fields = {{"title", "milk"}}});
+Handled send(FakeHost& host, const char* type) {
+    return host.send({.type = type, .user = "7", .fields = {{"title", "milk"}}});
 }
 
 TEST(Handler, the_effects_of_an_acked_event_stay) {
-    Harness harness;
-    EXPECT_EQ(send(harness, "ack").kind, MILLRACE_ACK);
-    EXPECT_EQ(harness.sql("SELECT text FROM rows"), "milk");
-    EXPECT_EQ(harness.published().size(), 1U);
-    EXPECT_EQ(harness.timers().at("wake").due, harness.now() + std::chrono::minutes(5));
-    EXPECT_EQ(harness.calls().size(), 1U);
+    FakeHost host;
+    EXPECT_EQ(send(host, "ack").kind, MILLRACE_ACK);
+    EXPECT_EQ(host.sql("SELECT text FROM rows"), "milk");
+    EXPECT_EQ(host.published().size(), 1U);
+    EXPECT_EQ(host.timers().at("wake").due, host.now() + std::chrono::minutes(5));
+    EXPECT_EQ(host.calls().size(), 1U);
 }
 
 TEST(Handler, the_effects_of_any_other_outcome_are_undone) {
-    for (const char* type : {"retry", "throw", "pragma", "begin", "ddl", "constraint", "pending"}) {
-        Harness harness;
-        EXPECT_NE(send(harness, type).kind, MILLRACE_ACK) << type;
-        EXPECT_EQ(harness.sql("SELECT count(*) FROM rows"), "0") << type;
-        EXPECT_TRUE(harness.published().empty() && harness.timers().empty() &&
-                    harness.calls().empty())
+    for (const char* type : {"retry", "throw", "pragma", "begin", "ddl", "constraint", "pending",
+                             "late pending", "no outcome", "or rollback", "address"}) {
+        FakeHost host;
+        EXPECT_NE(send(host, type).kind, MILLRACE_ACK) << type;
+        EXPECT_EQ(host.sql("SELECT count(*) FROM rows"), "0") << type;
+        EXPECT_TRUE(host.published().empty() && host.timers().empty() && host.calls().empty())
             << type;
     }
 }
 
 TEST(Handler, rows_come_typed_and_a_wrong_type_dead_letters) {
-    Harness harness;
-    const Handled handled = send(harness, "typed");
-    EXPECT_EQ(harness.logs().back(), "info: 1milk of 1 from 1 to 1");
+    FakeHost host;
+    const Handled handled = send(host, "typed");
+    EXPECT_EQ(host.logs().back(), "info: 1milk of 1 from 1 to 1");
     EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER);
     EXPECT_EQ(handled.reason, "column 0 is a text, expected an integer");
 }
 
 TEST(Handler, messages_are_formatted_and_plain_ones_stay_as_they_are) {
-    Harness harness;
-    EXPECT_EQ(send(harness, "log").kind, MILLRACE_ACK);
-    EXPECT_EQ(harness.logs(),
-              (std::vector<std::string>{"info: milk has 2.2", "warn: {} stays as it is"}));
+    FakeHost host;
+    EXPECT_EQ(send(host, "log").kind, MILLRACE_ACK);
+    EXPECT_EQ(host.logs(), (std::vector<std::string>{"info: milk has 2.2",
+                                                     "warn: {} stays as it is", "info: event 1"}));
 }
 
 TEST(Handler, fields_are_read_as_their_type_or_not_at_all) {
-    Harness harness;
+    FakeHost host;
     EventSpec event{.type = "fields", .user = "7"};
     event.fields = {{"title", "milk"}, {"count", "5"}, {"done", "true"}};
-    EXPECT_EQ(harness.send(event).kind, MILLRACE_ACK);
+    EXPECT_EQ(host.send(event).kind, MILLRACE_ACK);
 }
 
 TEST(Handler, an_outcome_brings_its_reason_and_delay) {
-    Harness harness;
-    const Handled handled = send(harness, "retry");
+    FakeHost host;
+    const Handled handled = send(host, "retry");
     EXPECT_EQ(handled.kind, MILLRACE_RETRY);
     EXPECT_EQ(handled.reason, "later");
     EXPECT_EQ(handled.retry_after, std::chrono::seconds(2));
 }
 
 TEST(Handler, an_exception_dead_letters_with_its_text) {
-    Harness harness;
-    const Handled handled = send(harness, "throw");
+    FakeHost host;
+    const Handled handled = send(host, "throw");
     EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER);
     EXPECT_EQ(handled.reason, "thrown");
 }
 
 TEST(Handler, what_the_server_refuses_dead_letters_and_says_so) {
     for (const char* type : {"pragma", "begin", "ddl", "constraint"}) {
-        Harness harness;
-        const Handled handled = send(harness, type);
+        FakeHost host;
+        const Handled handled = send(host, type);
         EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER) << type;
         EXPECT_NE(handled.reason.find("exec: "), std::string::npos) << handled.reason;
     }
 }
 
 TEST(Handler, an_event_that_its_schema_refuses_dead_letters_at_once) {
-    Harness harness;
-    harness.refuse_publish("task-updates", "/user_id: is too long");
-    const Handled handled = send(harness, "ack");
+    FakeHost host;
+    host.refuse_publish("task-updates", "/user_id: is too long");
+    const Handled handled = send(host, "ack");
     EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER);
     EXPECT_NE(handled.reason.find("/user_id: is too long"), std::string::npos) << handled.reason;
-    harness.refuse_publish("task-updates", "");
-    EXPECT_EQ(send(harness, "ack").kind, MILLRACE_ACK);
+    host.refuse_publish("task-updates", "");
+    EXPECT_EQ(send(host, "ack").kind, MILLRACE_ACK);
 }
 
 TEST(Handler, a_timer_fires_when_it_is_due_and_once) {
-    Harness harness;
-    send(harness, "ack");
-    EXPECT_TRUE(harness.advance(std::chrono::minutes(4)).empty());
-    EXPECT_EQ(harness.advance(std::chrono::minutes(1)).size(), 1U);
-    EXPECT_TRUE(harness.advance(std::chrono::hours(1)).empty());
-    EXPECT_EQ(harness.sql("SELECT text FROM rows WHERE id = 2"), "payload");
+    FakeHost host;
+    send(host, "ack");
+    EXPECT_TRUE(host.advance(std::chrono::minutes(4)).empty());
+    EXPECT_EQ(host.advance(std::chrono::minutes(1)).size(), 1U);
+    EXPECT_TRUE(host.advance(std::chrono::hours(1)).empty());
+    EXPECT_EQ(host.sql("SELECT text FROM rows WHERE id = 2"), "payload");
 }
 
 TEST(Handler, a_response_that_is_retried_leaves_its_call) {
-    Harness harness;
-    send(harness, "ack");
-    EXPECT_EQ(harness.respond("call", 500, "broken").reason, "broken");
-    EXPECT_EQ(harness.respond("call", 204).kind, MILLRACE_ACK);
-    EXPECT_THROW(harness.respond("call", 204), std::runtime_error);
+    FakeHost host;
+    send(host, "ack");
+    EXPECT_EQ(host.respond("call", 500, "broken").reason, "broken");
+    EXPECT_EQ(host.respond("call", 204).kind, MILLRACE_ACK);
+    EXPECT_THROW(host.respond("call", 204), std::runtime_error);
 }
 
 TEST(Handler, a_completion_decides_a_pending_event_once) {
-    Harness harness;
-    send(harness, "pending");
-    EXPECT_EQ(harness.run_completions().size(), 1U);
-    EXPECT_EQ(harness.sql("SELECT text FROM rows"), "the answer to event-0");
-    EXPECT_TRUE(harness.run_completions().empty());
+    FakeHost host;
+    send(host, "pending");
+    EXPECT_EQ(host.run_completions().size(), 1U);
+    EXPECT_EQ(host.sql("SELECT text FROM rows"), "the answer to event-0");
+    EXPECT_TRUE(host.run_completions().empty());
+}
+
+TEST(Handler, pending_after_effects_and_no_outcome_dead_letter_as_in_the_server) {
+    FakeHost host;
+    const Handled late = send(host, "late pending");
+    EXPECT_EQ(late.kind, MILLRACE_DEAD_LETTER);
+    EXPECT_EQ(late.reason,
+              "returned pending after it had made effects, or where it cannot be pending");
+    EXPECT_EQ(send(host, "no outcome").reason, "the handler returned 0, which is no outcome");
+}
+
+TEST(Handler, services_are_closed_to_other_threads) {
+    FakeHost host;
+    EXPECT_EQ(send(host, "thread").kind, MILLRACE_ACK);
+}
+
+TEST(Handler, an_address_that_is_none_dead_letters) {
+    FakeHost host;
+    const Handled handled = send(host, "address");
+    EXPECT_EQ(handled.kind, MILLRACE_DEAD_LETTER);
+    EXPECT_NE(handled.reason.find("gopher://x"), std::string::npos) << handled.reason;
+}
+
+TEST(Handler, work_of_its_own_threads_comes_back_as_a_completion) {
+    FakeHost host;
+    EXPECT_EQ(send(host, "background").kind, MILLRACE_PENDING);
+    EXPECT_EQ(host.wait_for_completions(1).at(0).kind, MILLRACE_ACK);
+    EXPECT_EQ(host.sql("SELECT text FROM rows"), "the answer from elsewhere to event-0");
+    host.send({.type = "background", .user = "7", .fields = {{"title", "throw"}}});
+    const Handled failed = host.wait_for_completions(1).at(0);
+    EXPECT_EQ(failed.kind, MILLRACE_DEAD_LETTER);
+    EXPECT_EQ(failed.reason, "no such title");
+    EXPECT_THROW(host.wait_for_completions(1, std::chrono::milliseconds(1)), std::runtime_error);
+}
+
+TEST(Handler, work_that_finds_no_room_asks_for_a_retry) {
+    FakeHost host({{"threads", "0"}, {"waiting", "1"}});
+    EXPECT_EQ(send(host, "background").kind, MILLRACE_PENDING);
+    EXPECT_EQ(send(host, "background").kind, MILLRACE_RETRY);
+}
+
+TEST(Handler, a_batch_that_is_rolled_back_takes_the_instance_with_it) {
+    FakeHost host;
+    host.begin_batch();
+    send(host, "ack");
+    send(host, "throw");
+    host.commit_batch();
+    EXPECT_EQ(host.sql("SELECT count(*) FROM rows"), "1");
+    host.begin_batch();
+    send(host, "ack");
+    EXPECT_EQ(host.logs().back(), "info: event 3");
+    host.roll_back_batch();
+    EXPECT_EQ(host.sql("SELECT count(*) FROM rows"), "1");
+    EXPECT_EQ(host.published().size(), 1U);
+    send(host, "ack");
+    EXPECT_EQ(host.logs().back(), "info: event 1") << "memory of what was undone";
+}
+
+TEST(Handler, a_statement_that_takes_the_transaction_away_takes_the_batch) {
+    FakeHost host;
+    host.begin_batch();
+    send(host, "ack");
+    EXPECT_EQ(send(host, "or rollback").reason, "its statement took the transaction away");
+    EXPECT_EQ(host.sql("SELECT count(*) FROM rows"), "0");
+    EXPECT_TRUE(host.published().empty());
 }
 
 TEST(Handler, a_question_reads_and_cannot_write) {
-    Harness harness;
-    send(harness, "ack");
-    EXPECT_EQ(harness.query("rows"), R"(["milk"])");
-    EXPECT_THROW(harness.query("rows", {{"write", "1"}}), std::runtime_error);
-    EXPECT_EQ(harness.sql("SELECT count(*) FROM rows"), "1");
-    EXPECT_THROW(harness.query("unknown"), std::runtime_error);
-    EXPECT_THROW(harness.query("rows", {{"limt", "1"}}), std::runtime_error);
+    FakeHost host;
+    send(host, "ack");
+    EXPECT_EQ(host.query("rows"), R"(["milk"])");
+    EXPECT_THROW(host.query("rows", {{"write", "1"}}), std::runtime_error);
+    EXPECT_EQ(host.sql("SELECT count(*) FROM rows"), "1");
+    EXPECT_THROW(host.query("unknown"), std::runtime_error);
+    EXPECT_THROW(host.query("rows", {{"limt", "1"}}), std::runtime_error);
     try {
-        harness.query("rows", {{"limit", "11"}});
+        host.query("rows", {{"limit", "11"}});
         FAIL() << "a wrong parameter was taken";
     } catch (const std::runtime_error& error) {
         EXPECT_STREQ(error.what(), "'limit' is '11', it must be a whole number from 1 to 10");
@@ -230,15 +329,15 @@ TEST(Handler, a_question_reads_and_cannot_write) {
 }
 
 TEST(Handler, options_have_their_defaults_and_wrong_ones_are_refused) {
-    EXPECT_NO_THROW(Harness({{"mode", "all"}, {"wait", "250ms"}}));
-    EXPECT_THROW(Harness({{"mode", "some"}}), std::runtime_error);
-    EXPECT_THROW(Harness({{"wait", "long"}}), std::runtime_error);
-    EXPECT_THROW(Harness({{"wat", "5m"}}), std::runtime_error);
+    EXPECT_NO_THROW(FakeHost({{"mode", "all"}, {"wait", "250ms"}}));
+    EXPECT_THROW(FakeHost({{"mode", "some"}}), std::runtime_error);
+    EXPECT_THROW(FakeHost({{"wait", "long"}}), std::runtime_error);
+    EXPECT_THROW(FakeHost({{"wat", "5m"}}), std::runtime_error);
 }
 
-std::string refusal_of(const Harness::Texts& options) {
+std::string refusal_of(const FakeHost::Texts& options) {
     try {
-        const Harness harness(options);
+        const FakeHost host(options);
         return "taken";
     } catch (const std::runtime_error& error) {
         return error.what();
@@ -262,7 +361,8 @@ TEST(Handler, the_check_says_which_item_and_never_shows_a_secret) {
     ASSERT_NE(api, nullptr);
     std::vector<std::pair<std::string, std::int64_t>> faults;
     api->check(
-        to_abi(R"({"wait":1,"words":[],"mode":"skip","url":"x","keys":["ab","c"]})"),
+        to_abi(
+            R"({"wait":1,"threads":1,"waiting":1,"words":[],"mode":"skip","url":"x","keys":["ab","c"]})"),
         [](void* context, const millrace_option_fault* fault) {
             const bool shows = fault->what.data == nullptr;
             static_cast<decltype(faults)*>(context)->emplace_back(

@@ -1,17 +1,17 @@
-// Harness: a server small enough for a unit test. It runs the plugin that the test is linked with
+// FakeHost: a server small enough for a unit test. It runs the plugin that the test is linked with
 // over a real SQLite in memory, with a clock that the test moves, and keeps what the handler asked
 // for instead of sending it.
 //
 // As in the server, the effects of an input stay only if it was acked, statements that the server
 // refuses are refused, and tables without a PRIMARY KEY fail. Not as in the server: there is no
-// dedupe (send one event twice to see what the handler makes of it), no retry, no threads; `field`
-// finds what the test put into EventSpec::fields (or `nothing`), else the member of that name in
-// the value or in its `task_data`. Thread rule: one thread. Errors: std::runtime_error, for what
-// the server would refuse too.
+// dedupe (send one event twice to see what the handler makes of it), no retry, no threads but the
+// handler's own; `field` finds what the test put into EventSpec::fields (or `nothing`), else the
+// member of that name in the value or in its `task_data`. Thread rule: one thread. Errors:
+// std::runtime_error, for what the server would refuse too.
 //
-//     Harness harness({{"greeting", "Hi"}});  // options, as they would stand in the YAML
-//     EXPECT_EQ(harness.send(task_event("created", "7", "42")).kind, MILLRACE_ACK);
-//     EXPECT_EQ(harness.query("greeted"), R"({"items":[{"user":"7","times":1}]})");
+//     FakeHost host({{"greeting", "Hi"}});  // options, as they would stand in the YAML
+//     EXPECT_EQ(host.send(task_event("created", "7", "42")).kind, MILLRACE_ACK);
+//     EXPECT_EQ(host.query("greeted"), R"({"items":[{"user":"7","times":1}]})");
 //
 // Link: your plugin's sources, millrace::sdk_testing.
 #pragma once
@@ -89,19 +89,20 @@ struct Pushed {
     std::string data;
 };
 
-class Harness {
+class FakeHost {
 public:
     using Plugin = const millrace_plugin_api* (*)(const millrace_host_api*);
     using Texts = std::map<std::string, std::string>;
 
-    Harness() : Harness(Texts()) {}
-    explicit Harness(std::initializer_list<Texts::value_type> options) : Harness(Texts(options)) {}
-    explicit Harness(const Texts& options, std::string shard = "0")
-        : Harness(&::millrace_plugin, options, std::move(shard)) {}
-    Harness(Plugin plugin, const Texts& options, std::string shard);
-    ~Harness();
-    Harness(const Harness&) = delete;
-    Harness& operator=(const Harness&) = delete;
+    FakeHost() : FakeHost(Texts()) {}
+    explicit FakeHost(std::initializer_list<Texts::value_type> options)
+        : FakeHost(Texts(options)) {}
+    explicit FakeHost(const Texts& options, std::string shard = "0")
+        : FakeHost(&::millrace_plugin, options, std::move(shard)) {}
+    FakeHost(Plugin plugin, const Texts& options, std::string shard);
+    ~FakeHost();
+    FakeHost(const FakeHost&) = delete;
+    FakeHost& operator=(const FakeHost&) = delete;
 
     Handled send(const EventSpec& event);
     // Moves the clock and fires, in order, the timers that are due; one that is not acked stays
@@ -112,6 +113,14 @@ public:
                     std::uint32_t tries = 1);
     // Runs on_complete for each completion that has come, in order of arrival.
     std::vector<Handled> run_completions();
+    // The same once so many have come from threads of the handler's own. Throws when they do not.
+    std::vector<Handled> wait_for_completions(
+        std::size_t count, std::chrono::milliseconds patience = std::chrono::seconds(10));
+    // Between begin and the end inputs are one batch, as in the server, which commits many at once:
+    // rolled back, their effects are undone together, and the instance is told or made anew.
+    void begin_batch();
+    void commit_batch();
+    void roll_back_batch();
     // The answer of this shard, merged as the server would if the plugin has a merge. Throws with
     // what the asker would be told.
     std::string query(std::string_view question, const Texts& parameters = {});
@@ -141,7 +150,7 @@ public:
     std::vector<Called>& calls();
     std::map<std::string, SetTimer>& timers();
     std::vector<Pushed>& pushed();
-    std::vector<std::string>& logs();  // "warn: text"
+    std::vector<std::string>& logs();  // "warn: text"; while no other thread logs
     double counted(const std::string& metric) const;
 
     struct State;

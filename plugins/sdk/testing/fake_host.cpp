@@ -41,7 +41,7 @@ struct AbiEvent {
     millrace_event event{};
 };
 
-std::vector<millrace_parameter> to_params(const Harness::Texts& texts) {
+std::vector<millrace_parameter> to_params(const FakeHost::Texts& texts) {
     std::vector<millrace_parameter> parameters;
     for (const auto& [name, value] : texts) parameters.push_back({to_abi(name), to_abi(value)});
     return parameters;
@@ -49,7 +49,7 @@ std::vector<millrace_parameter> to_params(const Harness::Texts& texts) {
 
 // As the server: what the question does not know is refused.
 void check_parameters(const millrace_plugin_api& api, std::string_view question,
-                      const Harness::Texts& parameters) {
+                      const FakeHost::Texts& parameters) {
     for (std::size_t i = 0; i < api.question_count; ++i) {
         const char* known = api.questions[i].parameters;
         if (question != api.questions[i].name || known == nullptr) continue;
@@ -82,9 +82,9 @@ EventSpec task_event(std::string type, std::string user, std::string task, Json 
     return event;
 }
 
-Harness::State::State(Plugin plugin, const Texts& options, std::string shard_name)
+FakeHost::State::State(Plugin plugin, const Texts& options, std::string shard_name)
     : shard(std::move(shard_name)) {
-    api = plugin(&fake_host());
+    api = plugin(&host_table());
     if (!api) throw std::runtime_error("the plugin refused this host");
     config = make_config(*api, options);
     if (sqlite3_open(":memory:", &database) != SQLITE_OK)
@@ -92,12 +92,12 @@ Harness::State::State(Plugin plugin, const Texts& options, std::string shard_nam
     sqlite3_set_authorizer(database, &authorize, this);
 }
 
-Harness::State::~State() {
+FakeHost::State::~State() {
     destroy();
     sqlite3_close(database);
 }
 
-void Harness::State::execute(const char* sql) {
+void FakeHost::State::execute(const char* sql) {
     trusted = true;
     const int code = sqlite3_exec(database, sql, nullptr, nullptr, nullptr);
     trusted = false;
@@ -105,59 +105,95 @@ void Harness::State::execute(const char* sql) {
         throw std::runtime_error(std::string(sql) + ": " + sqlite3_errmsg(database));
 }
 
-int Harness::State::refuse(int status, std::string why) {
+int FakeHost::State::refuse(int status, std::string why) {
     last_error = std::move(why);
     return status;
 }
 
-void Harness::State::create() {
+std::uint32_t FakeHost::State::lacks(const char* callback) {
+    failure = std::string("the plugin has no ") + callback;
+    return MILLRACE_DEAD_LETTER;
+}
+
+void FakeHost::State::create() {
     failure.clear();
+    const CallbackScope scope(*this);
     const millrace_setup setup{sizeof setup, to_abi(api->name), to_abi(shard), to_abi(config)};
     instance = api->create(host(), &setup);
     if (!instance) throw std::runtime_error("create failed: " + failure);
 }
 
-void Harness::State::destroy() {
+void FakeHost::State::destroy() {
     if (!instance) return;
+    const CallbackScope scope(*this);
     if (api->stop) api->stop(instance);
     api->destroy(std::exchange(instance, nullptr));
 }
 
+std::uint32_t FakeHost::State::judge(std::uint32_t returned, bool may_be_pending) {
+    if (returned < MILLRACE_ACK || returned > MILLRACE_PENDING) {
+        failure = "the handler returned " + std::to_string(returned) + ", which is no outcome";
+    } else if (returned == MILLRACE_PENDING && (wrote || !may_be_pending)) {
+        failure = "returned pending after it had made effects, or where it cannot be pending";
+    } else {
+        return returned;
+    }
+    return MILLRACE_DEAD_LETTER;
+}
+
+void FakeHost::State::tell_rollback(std::uint32_t scope) {
+    if (api->on_rollback) {
+        const CallbackScope callback(*this);
+        api->on_rollback(instance, scope);
+    } else if (scope == MILLRACE_ROLLBACK_BATCH) {
+        destroy();
+        create();
+    }
+}
+
 template <class Body>
-Handled Harness::State::run(Body&& body) {
+Handled FakeHost::State::run(bool may_be_pending, Body&& body) {
     const Effects before = effects;
     failure.clear();
     retry_after.reset();
-    execute("BEGIN");
-    const std::uint32_t kind = body();
-    event = nullptr;
-    scratch.clear();
-    if (kind == MILLRACE_ACK) {
-        execute("COMMIT");
-    } else {
-        execute("ROLLBACK");
-        effects = before;
-        if (kind != MILLRACE_PENDING && api->on_rollback)
-            api->on_rollback(instance, MILLRACE_ROLLBACK_INPUT);
+    wrote = false;
+    execute("SAVEPOINT input");
+    std::uint32_t kind = 0;
+    {
+        const CallbackScope scope(*this);
+        kind = judge(body(), may_be_pending);
     }
-    return Handled{kind, failure, retry_after};
+    if (sqlite3_get_autocommit(database) != 0) {
+        effects = before_batch ? *std::exchange(before_batch, std::nullopt) : before;
+        tell_rollback(MILLRACE_ROLLBACK_BATCH);
+        return {MILLRACE_DEAD_LETTER, "its statement took the transaction away", {}};
+    }
+    if (kind != MILLRACE_ACK) {
+        execute("ROLLBACK TO input");
+        effects = before;
+    }
+    execute("RELEASE input");
+    Handled handled{kind, failure, retry_after};
+    if (kind != MILLRACE_ACK && kind != MILLRACE_PENDING) tell_rollback(MILLRACE_ROLLBACK_INPUT);
+    return handled;
 }
 
-Harness::Harness(Plugin plugin, const Texts& options, std::string shard)
+FakeHost::FakeHost(Plugin plugin, const Texts& options, std::string shard)
     : state_(std::make_unique<State>(plugin, options, std::move(shard))) {
     if (state_->api->state_version > 0 && state_->api->migrate) migrate(0);
     state_->create();
 }
 
-void Harness::migrate_as(std::uint32_t from_version, const std::vector<std::string>& statements) {
+void FakeHost::migrate_as(std::uint32_t from_version, const std::vector<std::string>& statements) {
     state_->destroy();
     for (const std::string& statement : statements) state_->execute(statement.c_str());
     migrate(from_version);
     state_->create();
 }
 
-void Harness::migrate(std::uint32_t from_version) {
+void FakeHost::migrate(std::uint32_t from_version) {
     State& state = *state_;
+    const CallbackScope scope(state);
     state.access = Access::kSchema;
     const millrace_migration migration{sizeof migration, from_version, state.api->state_version};
     const int status = state.api->migrate(state.host(), &migration);
@@ -169,9 +205,9 @@ void Harness::migrate(std::uint32_t from_version) {
     if (keyless) throw std::runtime_error("table '" + *keyless + "' has no PRIMARY KEY");
 }
 
-Harness::~Harness() = default;
+FakeHost::~FakeHost() = default;
 
-Handled Harness::send(const EventSpec& given) {
+Handled FakeHost::send(const EventSpec& given) {
     State& state = *state_;
     EventSpec spec = given;
     std::int64_t& next = state.next_offset[{spec.topic, spec.partition}];
@@ -180,7 +216,7 @@ Handled Harness::send(const EventSpec& given) {
     if (spec.id.empty()) spec.id = "event-" + std::to_string(*spec.offset);
     const millrace_token token{{state.next_token++, spec.attempt}};
     const AbiEvent event(spec, token);
-    const Handled handled = state.run([&] {
+    const Handled handled = state.run(true, [&] {
         state.event = &spec;
         return state.api->on_message(state.instance, &event.event);
     });
@@ -188,7 +224,7 @@ Handled Harness::send(const EventSpec& given) {
     return handled;
 }
 
-std::vector<Handled> Harness::advance(std::chrono::microseconds by) {
+std::vector<Handled> FakeHost::advance(std::chrono::microseconds by) {
     State& state = *state_;
     const Time until = state.now + by;
     std::vector<Handled> outcomes;
@@ -204,7 +240,7 @@ std::vector<Handled> Harness::advance(std::chrono::microseconds by) {
         if (first == state.effects.timers.end()) break;
         const auto [id, timer] = *first;
         state.now = std::max(state.now, timer.due);
-        outcomes.push_back(state.run([&, &name = id, &set = timer] {
+        outcomes.push_back(state.run(false, [&, &name = id, &set = timer]() -> std::uint32_t {
             state.effects.timers.erase(name);
             const millrace_timer fired{sizeof fired,
                                        to_abi(name),
@@ -213,6 +249,7 @@ std::vector<Handled> Harness::advance(std::chrono::microseconds by) {
                                        to_microseconds(set.due),
                                        1,
                                        0};
+            if (!state.api->on_timer) return state.lacks("on_timer");
             return state.api->on_timer(state.instance, &fired);
         }));
         if (outcomes.back().kind != MILLRACE_ACK) failed.push_back(id);
@@ -221,14 +258,14 @@ std::vector<Handled> Harness::advance(std::chrono::microseconds by) {
     return outcomes;
 }
 
-Handled Harness::respond(std::string_view call_id, int status, std::string_view body,
-                         std::uint32_t tries) {
+Handled FakeHost::respond(std::string_view call_id, int status, std::string_view body,
+                          std::uint32_t tries) {
     State& state = *state_;
     const auto found = std::ranges::find(state.effects.calls, call_id, &Called::id);
     if (found == state.effects.calls.end())
         throw std::runtime_error("there was no call '" + std::string(call_id) + "'");
     const Called call = *found;
-    return state.run([&] {
+    return state.run(false, [&]() -> std::uint32_t {
         state.effects.calls.erase(std::ranges::find(state.effects.calls, call_id, &Called::id));
         const millrace_response response{sizeof response,
                                          to_abi(call.id),
@@ -237,36 +274,69 @@ Handled Harness::respond(std::string_view call_id, int status, std::string_view 
                                          to_abi(body),
                                          status,
                                          tries};
+        if (!state.api->on_response) return state.lacks("on_response");
         return state.api->on_response(state.instance, &response);
     });
 }
 
-std::vector<Handled> Harness::run_completions() {
+std::vector<Handled> FakeHost::run_completions() {
     State& state = *state_;
+    std::deque<std::pair<millrace_token, std::string>> completions;
+    {
+        const std::lock_guard lock(state.mutex);
+        completions.swap(state.completions);
+    }
     std::vector<Handled> outcomes;
-    while (!state.completions.empty()) {
-        const auto [token, payload] = state.completions.front();
-        state.completions.pop_front();
+    for (const auto& [token, payload] : completions) {
         const auto found = state.pending.find(token.opaque[0]);
         if (found == state.pending.end()) continue;
         const EventSpec spec = found->second;
         state.pending.erase(found);
         const AbiEvent event(spec, token);
-        outcomes.push_back(state.run([&, &text = payload] {
+        outcomes.push_back(state.run(false, [&, &text = payload]() -> std::uint32_t {
             state.event = &spec;
+            if (!state.api->on_complete) return state.lacks("on_complete");
             return state.api->on_complete(state.instance, &event.event, to_abi(text));
         }));
     }
     return outcomes;
 }
 
-std::string Harness::query_shard(std::string_view question, const Texts& parameters) {
+std::vector<Handled> FakeHost::wait_for_completions(std::size_t count,
+                                                    std::chrono::milliseconds patience) {
+    std::unique_lock lock(state_->mutex);
+    if (!state_->completed.wait_for(lock, patience,
+                                    [&] { return state_->completions.size() >= count; }))
+        throw std::runtime_error("only " + std::to_string(state_->completions.size()) +
+                                 " completions came");
+    lock.unlock();
+    return run_completions();
+}
+
+void FakeHost::begin_batch() {
+    state_->execute("BEGIN");
+    state_->before_batch = state_->effects;
+}
+
+void FakeHost::commit_batch() {
+    state_->execute("COMMIT");
+    state_->before_batch.reset();
+}
+
+void FakeHost::roll_back_batch() {
+    state_->execute("ROLLBACK");
+    state_->effects = *std::exchange(state_->before_batch, std::nullopt);
+    state_->tell_rollback(MILLRACE_ROLLBACK_BATCH);
+}
+
+std::string FakeHost::query_shard(std::string_view question, const Texts& parameters) {
     State& state = *state_;
     check_parameters(*state.api, question, parameters);
     const auto params = to_params(parameters);
     const millrace_query query{sizeof query, to_abi(question), params.data(), params.size()};
     std::string answer;
     state.failure.clear();
+    const CallbackScope scope(state);
     state.access = Access::kRead;
     const int status = state.api->on_query(state.instance, &query, to_out(answer));
     state.access = Access::kWrite;
@@ -276,8 +346,8 @@ std::string Harness::query_shard(std::string_view question, const Texts& paramet
     return answer;
 }
 
-std::string Harness::merge(std::string_view question, const Texts& parameters,
-                           const std::vector<std::string>& answers) {
+std::string FakeHost::merge(std::string_view question, const Texts& parameters,
+                            const std::vector<std::string>& answers) {
     const auto params = to_params(parameters);
     std::vector<millrace_str> texts;
     for (const std::string& answer : answers) texts.push_back(to_abi(answer));
@@ -288,25 +358,25 @@ std::string Harness::merge(std::string_view question, const Texts& parameters,
     return merged;
 }
 
-std::string Harness::query(std::string_view question, const Texts& parameters) {
+std::string FakeHost::query(std::string_view question, const Texts& parameters) {
     std::string answer = query_shard(question, parameters);
     return state_->api->merge ? merge(question, parameters, {std::move(answer)}) : answer;
 }
 
-void Harness::restart() {
+void FakeHost::restart() {
     state_->destroy();
     state_->create();
 }
 
-void Harness::refuse_publish(std::string topic, std::string why) {
+void FakeHost::refuse_publish(std::string topic, std::string why) {
     state_->refused_topics[std::move(topic)] = std::move(why);
 }
 
-void Harness::add_origin(const millrace_origin& counts, std::string topic) {
+void FakeHost::add_origin(const millrace_origin& counts, std::string topic) {
     state_->origins.push_back({counts, std::move(topic)});
 }
 
-std::optional<std::string> Harness::sql(const std::string& select) {
+std::optional<std::string> FakeHost::sql(const std::string& select) {
     sqlite3_stmt* statement = nullptr;
     std::optional<std::string> found;
     state_->trusted = true;
@@ -322,20 +392,20 @@ std::optional<std::string> Harness::sql(const std::string& select) {
     return found;
 }
 
-void Harness::change(const std::string& statement) {
+void FakeHost::change(const std::string& statement) {
     if (sqlite3_exec(state_->database, statement.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK)
         return;
     throw std::runtime_error(statement + ": " + sqlite3_errmsg(state_->database));
 }
 
-Time Harness::now() const { return state_->now; }
-void Harness::set_now(Time now) { state_->now = now; }
-std::vector<Published>& Harness::published() { return state_->effects.published; }
-std::vector<Called>& Harness::calls() { return state_->effects.calls; }
-std::map<std::string, SetTimer>& Harness::timers() { return state_->effects.timers; }
-std::vector<Pushed>& Harness::pushed() { return state_->effects.pushed; }
-std::vector<std::string>& Harness::logs() { return state_->logs; }
-double Harness::counted(const std::string& metric) const {
+Time FakeHost::now() const { return state_->now; }
+void FakeHost::set_now(Time now) { state_->now = now; }
+std::vector<Published>& FakeHost::published() { return state_->effects.published; }
+std::vector<Called>& FakeHost::calls() { return state_->effects.calls; }
+std::map<std::string, SetTimer>& FakeHost::timers() { return state_->effects.timers; }
+std::vector<Pushed>& FakeHost::pushed() { return state_->effects.pushed; }
+std::vector<std::string>& FakeHost::logs() { return state_->logs; }
+double FakeHost::counted(const std::string& metric) const {
     const auto found = state_->counts.find(metric);
     return found == state_->counts.end() ? 0 : found->second;
 }
