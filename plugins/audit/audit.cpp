@@ -24,14 +24,18 @@ namespace {
 class Audit final : public millrace::Handler {
 public:
     static millrace::Description describe() {
-        return {.name = "audit",
-                .version = "1.0.0",
-                .description = "Keeps every event in an append-only log that can be searched.",
-                .state = millrace::State::kPerPartition,
-                .state_version = 1,
-                .questions = {
-                    {"events", {"user", "task", "type", "from", "to", "text", "limit", "cursor"}},
-                    "summary"}};
+        return {
+            .name = "audit",
+            .version = "1.0.0",
+            .description = "Keeps every event in an append-only log that can be searched.",
+            .state = millrace::State::kPerPartition,
+            .state_version = 1,
+            .questions = {{"events",
+                           {"user", "task", "type", "from", "to", "text", "limit", "cursor"},
+                           "The events that match, newest first, a page at a time."},
+                          {"summary",
+                           {},
+                           "How many events of each partition are kept, and what is missing."}}};
     }
 
     static void migrate(millrace::Context& context, std::uint32_t /*from_version*/) {

@@ -156,7 +156,9 @@ Description Notification::describe() {
                                     "deliveries, and cancellations, that a shard remembers")
                         .or_else("10000")
                         .between(100, 10'000'000)},
-        .questions = {{"timers", {"user", "limit"}}, {"deliveries", {"user", "limit"}}}};
+        .questions = {
+            {"timers", {"user", "limit"}, "The reminders to come, soonest first."},
+            {"deliveries", {"user", "limit"}, "What was sent, newest first, and how it went."}}};
 }
 
 void Notification::migrate(Context& context, std::uint32_t /*from_version*/) {

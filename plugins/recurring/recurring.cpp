@@ -105,8 +105,10 @@ Description Recurring::describe() {
                              "more is refused")
                  .or_else(std::to_string(kMaxSteps))
                  .between(10'000, 100'000'000)},
-        .questions = {{"preview", {"rule", "interval", "start", "zone", "count"}},
-                      {"series", {"user", "limit"}}}};
+        .questions = {{"preview",
+                       {"rule", "interval", "start", "zone", "count"},
+                       "The occurrences of a rule, without any task."},
+                      {"series", {"user", "limit"}, "The live series, and what comes next."}}};
 }
 
 Recurring::Recurring(const Setup& setup)

@@ -9,9 +9,7 @@
 #include "transport/kafka/properties.hpp"
 
 namespace millrace::cli {
-namespace {
 
-// `plugins` beside the executable, unless the configuration names directories.
 std::vector<std::string> plugin_directories(const ServerConfig& config) {
     if (!config.server.plugin_dirs.empty()) return config.server.plugin_dirs;
     std::error_code error;
@@ -21,8 +19,6 @@ std::vector<std::string> plugin_directories(const ServerConfig& config) {
     if (std::filesystem::exists(beside)) return {beside.string()};
     return {(executable.parent_path().parent_path() / "lib/millrace/plugins").string()};
 }
-
-}  // namespace
 
 Blueprint::Blueprint(const ConfigSource& source, const std::string& plugin_copies)
     : source_(source),

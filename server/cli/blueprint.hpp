@@ -20,6 +20,9 @@
 
 namespace millrace::cli {
 
+// Where plugins are looked for: what the configuration names, else `plugins` beside the executable.
+std::vector<std::string> plugin_directories(const ServerConfig& config);
+
 class Blueprint {
 public:
     // `plugin_copies`: where the plugins that are loaded are copied to; empty: into the data

@@ -25,6 +25,8 @@ struct Parsed {
     QueryOptions query;
     HandlerCommandOptions command;
     DlqOptions dlq;
+    InspectOptions inspect;
+    std::string plugin_name;
     std::string from = "latest";
 };
 
@@ -222,6 +224,29 @@ void add_dlq_commands(CLI::App& app, Parsed& parsed, int& code) {
     discard.add_flag("--dry-run", parsed.dlq.dry_run, "Say which, do nothing");
 }
 
+void add_plugin_commands(CLI::App& app, Parsed& parsed, int& code) {
+    auto* plugin = app.add_subcommand("plugin", "Plugins, without a server")->require_subcommand(1);
+    auto* list =
+        plugin->add_subcommand("list", "Those in the plugin directories, and what is wrong");
+    add_config_options(*list, parsed);
+    list->add_flag("--json", parsed.json, "Output for programs");
+    list->callback([&] {
+        finish_source(parsed);
+        code = list_plugins(parsed.source, parsed.json);
+    });
+    auto* inspect = plugin->add_subcommand(
+        "inspect", "Its options with defaults and limits, its questions, or why it is refused");
+    inspect->add_option("file", parsed.inspect.file, "The .so")->required();
+    auto* json = inspect->add_flag("--json", parsed.inspect.json, "Output for programs");
+    inspect->add_flag("--markdown", parsed.inspect.markdown, "A section for documentation")
+        ->excludes(json);
+    inspect->callback([&] { code = inspect_plugin(parsed.inspect); });
+    auto* create = plugin->add_subcommand(
+        "new", "Write a project for a plugin of this name into a folder of this name");
+    create->add_option("name", parsed.plugin_name, "a-z, 0-9, _ and -")->required();
+    create->callback([&] { code = new_plugin(parsed.plugin_name); });
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
@@ -234,6 +259,7 @@ int run(int argc, char** argv) {
     add_topic_commands(app, parsed, code);
     add_handler_commands(app, parsed, code);
     add_dlq_commands(app, parsed, code);
+    add_plugin_commands(app, parsed, code);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

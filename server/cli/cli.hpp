@@ -1,5 +1,5 @@
-// The command line: `millrace serve | check | publish | tail | query | topics | handlers |
-// version`.
+// The command line: `millrace serve | check | publish | tail | query | topics | handlers | dlq |
+// plugin | version`.
 #pragma once
 
 namespace millrace::cli {

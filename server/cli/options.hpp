@@ -66,6 +66,12 @@ struct DlqOptions {
     std::uint32_t rate = 0;   // letters a second; 0: what the server allows
 };
 
+struct InspectOptions {
+    std::string file;
+    bool json = false;
+    bool markdown = false;  // as docs/HANDLERS.md has it
+};
+
 // Each blocks until it is done and returns the exit code.
 int serve(const ConfigSource& source);
 int check(const ConfigSource& source, bool json);
@@ -81,5 +87,8 @@ int list_letters(const DlqOptions& options);
 int show_letters(const DlqOptions& options);
 int redrive_letters(const DlqOptions& options);
 int discard_letters(const DlqOptions& options);
+int list_plugins(const ConfigSource& source, bool json);
+int inspect_plugin(const InspectOptions& options);
+int new_plugin(const std::string& name);
 
 }  // namespace millrace::cli

@@ -38,8 +38,8 @@ std::string sha256(std::string_view bytes) {
     return text;
 }
 
-std::optional<Rejection> check_symbols(const fs::path& file, std::string_view bytes) {
-    const auto elf = read_elf(bytes);
+Accepted<ElfFile> check_symbols(const fs::path& file, std::string_view bytes) {
+    auto elf = read_elf(bytes);
     if (!elf)
         return Rejection{file, elf.error().code == ErrorCode::kConflict ? "machine" : "not_elf",
                          elf.error().message};
@@ -56,7 +56,7 @@ std::optional<Rejection> check_symbols(const fs::path& file, std::string_view by
                         "millrace_add_plugin(), or with -fno-gnu-unique and a version script",
                         elf->unique.size(), elf->unique.front())};
     }
-    return std::nullopt;
+    return *std::move(elf);
 }
 
 // Written beside its final name and renamed, so that a copy is whole or absent.
@@ -79,8 +79,9 @@ std::error_code write_copy(const fs::path& copy, std::string_view bytes) {
 Accepted<Library> open_library(const fs::path& file, const fs::path& copy_directory) {
     const auto bytes = read_file(file);
     if (!bytes) return Rejection{file, "unreadable", "cannot be read: look at its permissions"};
-    if (auto rejection = check_symbols(file, *bytes)) return *rejection;
-    Library library{nullptr, file, sha256(*bytes)};
+    auto elf = check_symbols(file, *bytes);
+    if (!elf) return elf.error();
+    Library library{nullptr, file, sha256(*bytes), std::move(elf->defined)};
     fs::path opened = fs::absolute(file);
     if (!copy_directory.empty()) {
         opened = fs::absolute(copy_directory / (library.digest + ".so"));

@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "plugins/rejection.hpp"
 
@@ -18,8 +19,9 @@ namespace millrace::plugins {
 struct Library {
     using Entry = const millrace_plugin_api* (*)(const millrace_host_api*);
     Entry entry = nullptr;
-    std::string file;    // where it was found
-    std::string digest;  // SHA-256 of its contents
+    std::string file;                  // where it was found
+    std::string digest;                // SHA-256 of its contents
+    std::vector<std::string> exports;  // the symbols it defines for others
 };
 
 // Checks the file's symbols before any of its code can run. `copy_directory` empty: opened where it

@@ -31,6 +31,7 @@ public:
     const std::string& description() const { return description_; }
     const std::string& file() const { return library_.file; }
     const std::string& digest() const { return library_.digest; }
+    const std::vector<std::string>& exports() const { return library_.exports; }
 
 private:
     Plugin(const Library& library, const millrace_plugin_api& api);

@@ -100,7 +100,7 @@ def requirements_of(file):
 def server_files():
     release = ROOT / "build" / "release"
     modules = [file for folder in ("plugins", "kill", "test_plugins") for file in sorted((release / folder).glob("*.so"))]
-    return [release / "millrace", *modules, ROOT / "README.md", ROOT / "config", ROOT / "schemas",
+    return [release / "millrace", *modules, ROOT / "README.md", ROOT / "docs", ROOT / "config", ROOT / "schemas",
             ROOT / "script", TESTS / "support", TESTS / "integration"]
 
 

@@ -85,7 +85,9 @@ protected:
                                   script->api = api;
                                   return &table;
                               },
-                              "script.so", ""};
+                              "script.so",
+                              "",
+                              {}};
         factory_ = std::make_unique<PluginFactory>(*Plugin::make(library), "handler", R"({"a":1})");
         batch_ = reader_.decode_one(
             "task-events",
@@ -160,7 +162,9 @@ TEST(PluginTable, elements_of_a_newer_interface_are_found_by_their_size) {
     const auto load = [] {
         return Plugin::make(
             {[](const millrace_host_api*) -> const millrace_plugin_api* { return &table; },
-             "script.so", ""});
+             "script.so",
+             "",
+             {}});
     };
     const auto plugin = *load();
     EXPECT_STREQ(plugin->options()[1].name, "second");
