@@ -7,7 +7,13 @@ set(MILLRACE_PLUGIN_EXPORTS ${CMAKE_CURRENT_LIST_DIR}/plugin.map CACHE INTERNAL 
 function(millrace_add_plugin NAME)
   add_library(${NAME} MODULE ${ARGN})
   target_link_libraries(${NAME} PRIVATE millrace::sdk)
-  target_compile_features(${NAME} PRIVATE cxx_std_20)
+  get_property(languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+  if(CXX IN_LIST languages)  # a plugin may be in C alone
+    target_compile_features(${NAME} PRIVATE cxx_std_20)
+  endif()
+  if(C IN_LIST languages)
+    target_compile_features(${NAME} PRIVATE c_std_11)
+  endif()
   target_compile_options(${NAME} PRIVATE -fvisibility=hidden
     $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>
     $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-gnu-unique>)
