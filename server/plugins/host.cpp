@@ -91,6 +91,19 @@ Outcome to_outcome(const millrace_host* host, std::uint32_t kind) {
     }
 }
 
+// A plugin must not throw. What leaves it all the same ends here, as a failure of this call.
+template <class Call, class Otherwise>
+auto guarded(std::string& failure, Otherwise otherwise, Call call) -> decltype(call()) {
+    try {
+        return call();
+    } catch (const std::exception& error) {
+        failure = fmt::format("an exception left it: {}", error.what());
+    } catch (...) {
+        failure = "an exception left it";
+    }
+    return otherwise;
+}
+
 Outcome missing(std::string_view callback) {
     return {OutcomeKind::kDeadLetter, fmt::format("the plugin has no {}", callback), {}};
 }
@@ -151,8 +164,11 @@ public:
     ~PluginInstance() override {
         if (instance_ == nullptr) return;
         const CallbackScope scope(host());
-        if (api_.stop != nullptr) api_.stop(instance_);
-        api_.destroy(instance_);
+        (void)guarded(host()->failure, 0, [this] {
+            if (api_.stop != nullptr) api_.stop(instance_);
+            return 0;
+        });
+        (void)guarded(host()->failure, 0, [this] { return api_.destroy(instance_), 0; });
     }
 
     Result<void> start(const std::string& config, const std::string& handler,
@@ -160,7 +176,7 @@ public:
         const CallbackScope scope(host());
         const millrace_setup setup{sizeof setup, plugins::to_abi(handler), plugins::to_abi(shard),
                                    plugins::to_abi(config)};
-        instance_ = api_.create(host(), &setup);
+        instance_ = guarded(host()->failure, nullptr, [&] { return api_.create(host(), &setup); });
         if (instance_ != nullptr) return {};
         return fail(ErrorCode::kInvalid,
                     fmt::format("{} {}: create failed for shard {}: {}", plugin_->name(),
@@ -170,7 +186,7 @@ public:
     Outcome on_message(const MessageInput& input) override {
         const CallbackScope scope(host(), &input);
         const millrace_event event = make_event(input, host()->headers);
-        return to_outcome(host(), api_.on_message(instance_, &event));
+        return decided([&] { return api_.on_message(instance_, &event); });
     }
 
     Outcome on_timer(const engine::TimerInput& input) override {
@@ -183,7 +199,7 @@ public:
                                    input.due.time_since_epoch().count(),
                                    input.attempt,
                                    0};
-        return to_outcome(host(), api_.on_timer(instance_, &timer));
+        return decided([&] { return api_.on_timer(instance_, &timer); });
     }
 
     Outcome on_response(const engine::ResponseInput& input) override {
@@ -196,25 +212,28 @@ public:
                                          plugins::to_abi(input.body),
                                          input.status,
                                          input.tries};
-        return to_outcome(host(), api_.on_response(instance_, &response));
+        return decided([&] { return api_.on_response(instance_, &response); });
     }
 
     Outcome on_complete(const MessageInput& input, std::string_view payload) override {
         if (api_.on_complete == nullptr) return missing("on_complete");
         const CallbackScope scope(host(), &input);
         const millrace_event event = make_event(input, host()->headers);
-        const std::uint32_t kind = api_.on_complete(instance_, &event, plugins::to_abi(payload));
-        if (kind == MILLRACE_PENDING)
+        Outcome outcome =
+            decided([&] { return api_.on_complete(instance_, &event, plugins::to_abi(payload)); });
+        if (outcome.kind == OutcomeKind::kPending)
             return {OutcomeKind::kDeadLetter, "on_complete returned pending: it must decide", {}};
-        return to_outcome(host(), kind);
+        return outcome;
     }
 
     bool on_rollback(RollbackScope scope) override {
         if (api_.on_rollback == nullptr) return scope == RollbackScope::kInput;
         const CallbackScope callback(host());
-        api_.on_rollback(instance_, scope == RollbackScope::kInput ? MILLRACE_ROLLBACK_INPUT
-                                                                   : MILLRACE_ROLLBACK_BATCH);
-        return true;
+        return guarded(host()->failure, false, [&] {
+            api_.on_rollback(instance_, scope == RollbackScope::kInput ? MILLRACE_ROLLBACK_INPUT
+                                                                       : MILLRACE_ROLLBACK_BATCH);
+            return true;
+        });
     }
 
     Result<std::string> on_query(std::string_view question, Parameters parameters) override {
@@ -225,13 +244,19 @@ public:
         const millrace_query query{sizeof query, plugins::to_abi(question), params.data(),
                                    params.size()};
         millrace_out out{max_answer_bytes_};
-        const int status = api_.on_query(instance_, &query, &out);
+        const int status = guarded(host()->failure, std::int32_t{MILLRACE_ERROR},
+                                   [&] { return api_.on_query(instance_, &query, &out); });
         if (status != MILLRACE_OK) return answer_error(status, host(), plugin_->name(), question);
         return check_answer(out, plugin_->name(), question);
     }
 
 private:
     millrace_host* host() const { return handle_.get(); }
+    template <class Call>
+    Outcome decided(Call call) {
+        return to_outcome(
+            host(), guarded(host()->failure, std::uint32_t{MILLRACE_DEAD_LETTER}, std::move(call)));
+    }
 
     std::shared_ptr<const Plugin> plugin_;
     const millrace_plugin_api& api_;
@@ -255,7 +280,10 @@ Result<void> PluginFactory::migrate(engine::ShardServices& services, std::uint32
     const CallbackScope scope(handle.get());
     const millrace_migration migration{sizeof migration, from_version,
                                        plugin_->traits().state_version};
-    if (plugin_->api().migrate(handle.get(), &migration) == MILLRACE_OK) return {};
+    const int status = guarded(handle.get()->failure, std::int32_t{MILLRACE_ERROR}, [&] {
+        return plugin_->api().migrate(handle.get(), &migration);
+    });
+    if (status == MILLRACE_OK) return {};
     return fail(
         ErrorCode::kInvalid,
         fmt::format("{} {}: cannot bring its tables from version {} to {}: {}", plugin_->name(),
@@ -281,7 +309,9 @@ Result<std::string> PluginFactory::merge(std::string_view question, Parameters p
     millrace_out out{max_answer_bytes_};
     const millrace_query query{sizeof query, plugins::to_abi(question), params.data(),
                                params.size()};
-    const int status = plugin_->api().merge(&query, texts.data(), texts.size(), &out);
+    const int status = guarded(out.text, std::int32_t{MILLRACE_ERROR}, [&] {
+        return plugin_->api().merge(&query, texts.data(), texts.size(), &out);
+    });
     if (status == MILLRACE_OK) return check_answer(out, plugin_->name(), question);
     return fail(ErrorCode::kInternal, fmt::format("{} cannot merge the answers to '{}': {}",
                                                   plugin_->name(), question, out.text));

@@ -32,6 +32,14 @@ struct Wrong {
     const char* says;
 };
 
+TEST(Symbols, each_plugin_that_ships_exports_its_entry_and_nothing_else) {
+    const auto set = PluginSet::load({kGood.string()}, {});
+    EXPECT_TRUE(set.rejections().empty());  // of which STB_GNU_UNIQUE symbols would be one
+    EXPECT_GE(set.plugins().size(), 6U);    // four, and hello twice
+    for (const auto& plugin : set.plugins())
+        EXPECT_EQ(plugin->exports(), std::vector<std::string>{"millrace_plugin"}) << plugin->file();
+}
+
 class BadPlugin : public ::testing::TestWithParam<Wrong> {};
 
 TEST_P(BadPlugin, is_rejected_with_one_clear_line) {
