@@ -20,6 +20,25 @@ std::vector<std::string> plugin_directories(const ServerConfig& config) {
     return {(executable.parent_path().parent_path() / "lib/millrace/plugins").string()};
 }
 
+std::vector<HandlerSection> handler_sections(const ServerConfig& config,
+                                             const plugins::PluginSet& plugins) {
+    std::vector<HandlerSection> sections = config.handlers;
+    for (const auto& plugin : plugins.plugins()) {
+        const auto& topics = plugin->traits().topics;
+        const bool used = std::ranges::any_of(config.handlers, [&](const auto& handler) {
+            return handler.plugin == plugin->name() || handler.name == plugin->name();
+        });
+        if (topics.empty() || used) continue;
+        HandlerSection section;
+        section.name = section.plugin = plugin->name();
+        section.topics = topics;
+        section.dead_letters = config.dead_letters;
+        section.origin = plugin->file();
+        sections.push_back(std::move(section));
+    }
+    return sections;
+}
+
 Blueprint::Blueprint(const ConfigSource& source, const std::string& plugin_copies)
     : source_(source),
       config_(load_server_config(source)),
@@ -52,8 +71,15 @@ void Blueprint::make_handlers() {
     std::map<std::string, std::string> dead_letters;
     for (const auto& topic : config_.topics) dead_letters[topic.name] = topic.dead_letter;
     std::string faults;
-    for (const auto& section : config_.handlers) {
+    for (const auto& section : handler_sections(config_, plugins_)) {
         try {
+            for (const auto& topic : section.topics) {
+                if (!dead_letters.contains(topic))
+                    throw ConfigError(fmt::format("{}: reads {}, which is none of the "
+                                                  "configuration's topics: declare it, or take the "
+                                                  "file away",
+                                                  section.origin, topic));
+            }
             handlers_.push_back(
                 {section, plugins_.make_factory(section, config_.server.limits), dead_letters});
         } catch (const ErrorException& error) {

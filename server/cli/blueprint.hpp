@@ -23,6 +23,11 @@ namespace millrace::cli {
 // Where plugins are looked for: what the configuration names, else `plugins` beside the executable.
 std::vector<std::string> plugin_directories(const ServerConfig& config);
 
+// The handlers of the configuration, and one of each plugin that says which topics it reads and that
+// none of them uses.
+std::vector<HandlerSection> handler_sections(const ServerConfig& config,
+                                             const plugins::PluginSet& plugins);
+
 class Blueprint {
 public:
     // `plugin_copies`: where the plugins that are loaded are copied to; empty: into the data

@@ -199,6 +199,8 @@ boost::json::object json_sheet(const Plugin& plugin) {
             {"state", state_of(plugin)},
             {"subscription", plugin.traits().broadcast ? "broadcast" : "group"},
             {"input", plugin.traits().raw ? "raw" : "event"},
+            {"topics",
+             boost::json::array(plugin.traits().topics.begin(), plugin.traits().topics.end())},
             {"symbols", boost::json::array(plugin.exports().begin(), plugin.exports().end())},
             {"options", json_options(plugin)},
             {"questions", json_questions(plugin)}};

@@ -17,8 +17,9 @@ Reload::Reload(const ReloadSetup& setup)
       plugins_(setup.blueprint.plugins()),
       pool_(setup.runtime.make_pool("reload", 1)),
       files_(pool_->make_strand()) {
-    for (const auto& section : config_.handlers)
-        running_[section.name] = {section, plugins_.find(section.plugin)};
+    for (const auto& handler : setup_.blueprint.handlers())
+        running_[handler.section.name] = {handler.section,
+                                          plugins_.find(handler.section.plugin)};
     note_rejections();
 }
 
@@ -76,11 +77,8 @@ void Reload::found(const Found& found) {
     plugins_ = found.plugins;
     if (!same_rejections) note_rejections();
     if (found.config) note_restart_keys(*found.config);
-    plan(found.config ? found.config->handlers : config_.handlers);
-    if (found.config) {
-        config_.handlers = found.config->handlers;
-        config_.texts["handlers"] = found.config->texts.at("handlers");
-    }
+    if (found.config) config_.handlers = found.config->handlers;
+    plan(handler_sections(config_, plugins_));
     step();
 }
 
@@ -166,7 +164,8 @@ Result<engine::HandlerSetup> Reload::make(const Wanted& wanted) const {
         if (!dead_letters.contains(topic))
             return fail(
                 ErrorCode::kInvalid,
-                fmt::format("{}: handlers.{}.topics: {} is new: restart the server to use it",
+                fmt::format("{}: handler {} reads {}, which is none of the topics that the server "
+                            "was started with: declare it and restart",
                             wanted.section.origin, wanted.section.name, topic));
     }
     try {

@@ -174,6 +174,7 @@ struct HandlerTraits {
     std::vector<std::string> questions;
     // By question; one that is not here takes any.
     std::map<std::string, std::vector<std::string>, std::less<>> parameters = {};
+    std::vector<std::string> topics = {};  // read by a handler that nobody configured
 };
 
 struct ShardIdentity {

@@ -7,8 +7,9 @@
 // would and starts it again with backoff; with a damaged file it stays down until it is told to
 // start again. A partition whose position the log or the group contradicts is held.
 //
-// Thread rule: the loop thread. Ownership: of the Supervisor, and of what it asks the transport until
-// that has answered; owns the handler's thread pool, which must outlive the shards' tasks.
+// Thread rule: the loop thread, its destruction too: no task of its threads may be the last to hold
+// it. Ownership: of the Supervisor; owns the handler's thread pool, which must outlive the shards'
+// tasks.
 #pragma once
 
 #include <atomic>

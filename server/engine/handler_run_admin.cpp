@@ -187,13 +187,15 @@ void HandlerRun::find_goal(const std::shared_ptr<Replay>& replay, const TopicPar
     if (request.from == ReplayRequest::From::kTime) {
         return surroundings_.transport.offset_at(
             origin, request.time,
-            [this, self = shared_from_this(), replay, origin](const Result<Offset>& offset) {
-                found_goal(replay, origin, offset);
+            [this, alive = weak_from_this(), replay, origin](const Result<Offset>& offset) {
+                if (const auto self = alive.lock()) found_goal(replay, origin, offset);
             });
     }
     surroundings_.transport.watermarks(
         origin,
-        [this, self = shared_from_this(), replay, origin](const Result<Watermarks>& log) {
+        [this, alive = weak_from_this(), replay, origin](const Result<Watermarks>& log) {
+            const auto self = alive.lock();
+            if (!self) return;
             if (!log) return found_goal(replay, origin, log.error());
             if (replay->request.from == ReplayRequest::From::kEarliest)
                 return found_goal(replay, origin, log->low);

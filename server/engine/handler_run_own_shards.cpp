@@ -46,12 +46,14 @@ void HandlerRun::opened_own_shard(const TopicPartition& origin, const Result<voi
 
 // Of partitions that were read here once, whoever has them now.
 void HandlerRun::open_own_shards() {
-    surroundings_.transport.topics([this, self = shared_from_this()](const Result<std::vector<TopicInfo>>& topics) {
-        if (state_ != RunState::kRunning) return;
-        if (topics) return open_where_there_is_state(*topics);
-        own_shards_timer_ =
-            surroundings_.runtime.loop().after(kAskAgain, [this] { open_own_shards(); });
-    });
+    surroundings_.transport.topics(
+        [this, alive = weak_from_this()](const Result<std::vector<TopicInfo>>& topics) {
+            const auto self = alive.lock();
+            if (!self || state_ != RunState::kRunning) return;
+            if (topics) return open_where_there_is_state(*topics);
+            own_shards_timer_ =
+                surroundings_.runtime.loop().after(kAskAgain, [this] { open_own_shards(); });
+        });
 }
 
 void HandlerRun::open_where_there_is_state(const std::vector<TopicInfo>& topics) {

@@ -41,10 +41,15 @@ std::uint64_t HandlerRun::assign(Epoch epoch, const Assigned& assigned) {
 }
 
 void HandlerRun::survey_log(const Turns& turns) {
-    surroundings_.transport.cluster_id([this, self = shared_from_this(), turns](const Result<std::string>& cluster) {
+    surroundings_.transport.cluster_id([this, alive = weak_from_this(),
+                                        turns](const Result<std::string>& cluster) {
+        const auto self = alive.lock();
+        if (!self) return;
         if (!cluster) return survey_later(turns, cluster.error());
         surroundings_.transport.topics(
-            [this, self, turns, cluster = *cluster](const Result<std::vector<TopicInfo>>& topics) {
+            [this, alive, turns, cluster = *cluster](const Result<std::vector<TopicInfo>>& topics) {
+                const auto still = alive.lock();
+                if (!still) return;
                 if (!topics) return survey_later(turns, topics.error());
                 survey_.cluster = cluster;
                 survey_.partitions.clear();
@@ -190,8 +195,10 @@ void HandlerRun::check_record_below(const TopicPartition& origin) {
     if (!partition.saved.fingerprint) return start_partition(origin, own);
     surroundings_.transport.read(
         origin, partition.saved.fingerprint->offset, 1,
-        [this, self = shared_from_this(), origin, own,
+        [this, alive = weak_from_this(), origin, own,
          turn = partition.turn](const Result<RecordBatchPtr>& there) {
+            const auto self = alive.lock();
+            if (!self) return;
             const PartitionState* asked = find_turn(origin, turn);
             if (asked == nullptr) return;
             if (!there) return survey_later({{origin, turn}}, there.error());

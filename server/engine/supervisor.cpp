@@ -29,10 +29,13 @@ void Supervisor::remove(const std::string& handler, milliseconds deadline,
     const auto found =
         std::ranges::find_if(runs_, [&](const auto& run) { return run->name() == handler; });
     if (found == runs_.end()) return surroundings_.runtime.loop().post(std::move(done));
-    (*found)->stop(deadline, [this, run = *found, done = std::move(done)] {
-        std::erase(runs_, run);
-        // Destroyed when its own callback has returned.
-        surroundings_.runtime.loop().post([run, done] { done(); });
+    // Copies of the callback are dropped on the run's own threads: they must not be the last to hold
+    // it. It is destroyed when its own callback has returned.
+    (*found)->stop(deadline, [this, run = found->get(), done = std::move(done)] {
+        const auto gone = std::ranges::find(runs_, run, &std::shared_ptr<HandlerRun>::get);
+        if (gone == runs_.end()) return;
+        surroundings_.runtime.loop().post([last = std::move(*gone), done] { done(); });
+        runs_.erase(gone);
     });
 }
 

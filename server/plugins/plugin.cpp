@@ -144,6 +144,7 @@ void Plugin::describe() {
     traits_.state_version = api.state_version;
     traits_.plugin = api.name;
     traits_.version = api.version;
+    traits_.topics = split_names(api.topics == nullptr ? "" : api.topics);
     for (const millrace_question& question : questions_) {
         traits_.questions.emplace_back(question.name);
         if (question.parameters != nullptr)

@@ -17,7 +17,8 @@ public:
                 .version = kVersions[JOURNAL_VERSION - 1],
                 .description = "Writes down what came, and which version of itself it was.",
                 .state_version = JOURNAL_VERSION > 1 ? 2U : 1U,
-                .questions = {"entries"}};
+                .questions = {"entries"},
+                .topics = {"task-events"}};
     }
 
     static void migrate(millrace::Context& context, std::uint32_t from_version) {

@@ -125,6 +125,23 @@ class HotSwap(unittest.TestCase):
             running.wait_idle()
             self.assertEqual([(entry["task"], entry["version"]) for entry in self.entries(running)], [("a", 1), ("b", 2)])
 
+    def test_a_plugin_that_says_what_it_reads_needs_no_configuration(self):
+        with self.server(CONFIG.split("handlers:")[0]) as running:  # its file is there from the start
+            self.assertEqual(self.handlers(running), ["journal"])
+            running.publish("task-events", event("u", "a"))
+            running.wait_idle()
+            (self.plugins / "journal.so").unlink()
+            wait(lambda: not self.handlers(running), "the stop")
+            running.publish("task-events", event("u", "b"))
+            self.install(2)
+            wait(lambda: self.handlers(running), "the start")
+            running.wait_idle()
+            self.assertEqual([entry["task"] for entry in self.entries(running)], ["a", "b"])
+            # As soon as a handler of the configuration uses it, that one alone does.
+            self.config.write_text(CONFIG.replace("journal: {", "mine: {"))
+            running.process.send_signal(signal.SIGHUP)
+            wait(lambda: self.handlers(running) == ["mine"], "the configured one")
+
     def test_sighup_reads_the_configuration_again(self):
         with self.server() as running:
             self.config.write_text(CONFIG + "  second: {plugin: journal, topics: [task-events]}\n")

@@ -494,6 +494,11 @@ typedef struct millrace_plugin_api {
                      millrace_out* out);
     /* Optional. No input comes any more: end threads of your own. `destroy` follows. */
     void (*stop)(millrace_instance* instance);
+
+    /* Optional. "task-events|task-updates": where no handler of the configuration uses the plugin,
+     * one of its name is started that reads these topics, with the default of each option. NULL: it
+     * needs a handler in the configuration. */
+    const char* topics;
 } millrace_plugin_api;
 
 /* The one exported symbol. NULL: this server is too old or too new for the plugin. */

@@ -88,6 +88,9 @@ struct Description {
     std::uint32_t state_version = 0;
     std::vector<Option> options = {};
     std::vector<Question> questions = {};
+    // What a handler of the plugin's name reads where the configuration has no handler of it. None:
+    // it needs one.
+    std::vector<std::string> topics = {};
 };
 
 struct Outcome {

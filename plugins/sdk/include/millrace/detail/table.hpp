@@ -56,6 +56,7 @@ private:
                 {question.name.c_str(), parameters_[i].c_str(),
                  question.description.empty() ? nullptr : question.description.c_str()});
         }
+        topics_ = join(description_.topics);
         describe();
         self_ = this;
         api_.check = &check;
@@ -90,6 +91,7 @@ private:
         api_.questions = questions_.data();
         api_.question_count = questions_.size();
         api_.question_size = sizeof(millrace_question);
+        api_.topics = topics_.empty() ? nullptr : topics_.c_str();
     }
 
     static std::string join(const std::vector<std::string>& names) {
@@ -249,7 +251,8 @@ private:
     Description description_;
     std::vector<millrace_option> options_;
     std::vector<millrace_question> questions_;
-    std::vector<std::string> parameters_;  // by question: "user|limit"
+    std::vector<std::string> parameters_;
+    std::string topics_;  // by question: "user|limit"
     millrace_plugin_api api_{};
 };
 
