@@ -110,6 +110,12 @@ private:
         std::uint64_t turn;
         Fingerprint last;
     };
+    // To be committed, of one assignment.
+    struct Published {
+        TopicPartition origin;
+        Epoch epoch;
+        Offset offset;
+    };
     using Turns = std::map<TopicPartition, std::uint64_t>;
     // A shard's call that is over its time.
     struct OverdueCall {
@@ -209,7 +215,7 @@ private:
     void progressed(const TopicPartition& origin, PartitionState& partition);
     void flush_later();
     void flush(std::function<void()> done);
-    std::vector<std::pair<TopicPartition, Offset>> take_published();
+    std::vector<Published> take_published();
 
     // Breakers and the inbox (handler_run_control.cpp).
     void open_breaker(const TopicPartition& origin, PartitionState& partition);

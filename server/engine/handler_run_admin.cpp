@@ -249,26 +249,29 @@ void HandlerRun::go_back(const std::shared_ptr<Replay>& replay) {
     one();
 }
 
-// The shards forget first, then the position goes back, durably; a crash in between leaves a replay
-// that did not happen, and was not answered.
+// The position goes back first, durably, then the shards forget. After a crash in between records are
+// read again and dropped by the shards, which still know them: a replay that did not happen, and was
+// not answered.
 void HandlerRun::move_back(const TopicPartition& origin, Offset to, std::function<void()> done) {
+    PartitionState& partition = partitions_.at(origin);
     log::warn("engine", "{}: {}: replay from offset {} by command (the position was {})", name(),
-              to_string(origin), to.value, partitions_.at(origin).progress.position().value);
+              to_string(origin), to.value, partition.progress.position().value);
     consumer_->stop_draining(origin);
-    reset_shards(origin, ResetScope::kPositionAndIdentities, [this, origin, to, done] {
-        PartitionState& partition = partitions_.at(origin);
-        SavedPosition& saved = partition.saved;
-        const auto committed = consumer_->committed(origin).value_or(Offset{-1});
-        saved.published =
-            std::max({saved.published, saved.position, partition.progress.position(), committed});
-        saved.position = to;
-        saved.fingerprint.reset();
-        saved.cluster = survey_.cluster;
-        if (stateful()) unsaved_[origin] = saved;
-        positions_[origin] = saved;
-        flush([this, origin, to, done, turn = partition.turn] {
-            PartitionState* moved = find_turn(origin, turn);
-            if (moved == nullptr || state_ != RunState::kRunning) return;
+    partition.turn = ++turns_;
+    partition.resetting = true;
+    SavedPosition& saved = partition.saved;
+    const auto committed = consumer_->committed(origin).value_or(Offset{-1});
+    saved.published =
+        std::max({saved.published, saved.position, partition.progress.position(), committed});
+    saved.position = to;
+    saved.fingerprint.reset();
+    saved.cluster = survey_.cluster;
+    if (stateful()) unsaved_[origin] = saved;
+    positions_[origin] = saved;
+    flush([this, origin, to, done, turn = partition.turn] {
+        if (find_turn(origin, turn) == nullptr || state_ != RunState::kRunning) return;
+        reset_shards(origin, ResetScope::kPositionAndIdentities, [this, origin, to, done] {
+            if (state_ != RunState::kRunning) return;
             start_partition(origin, {StartPosition::Kind::kOffset, to, {}});
             consumer_->commit(origin, to);
             done();

@@ -38,26 +38,22 @@ void HandlerRun::on_batch(RecordBatchPtr batch) {
     if (partition == nullptr || partition->resetting || batch->records.empty()) return;
     kill_point("after_fetch");
     buffered_records_ += batch->records.size();
-    for (const auto& record : batch->records) {
-        buffered_bytes_ +=
-            (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
-    }
+    for (const auto& record : batch->records) buffered_bytes_ += bytes_of(record);
     apply_back_pressure();
     const std::size_t shards = shards_.size();
-    partition->decoder->post(
-        [this, batch = std::move(batch), own = partition->shard, shards, turn = partition->turn,
-         raw = traits().raw] {
-            const auto decoded = decode(surroundings_.reader, raw, batch);
-            std::vector<Part> parts;
-            if (own)
-                parts.push_back(whole(*decoded, *own));
-            else
-                parts = split_by_lane(*decoded, shards, raw);
-            const Handed handed{turn, fingerprint_of(batch->records.back())};
-            surroundings_.runtime.loop().post([this, decoded, handed, parts = std::move(parts)] {
-                dispatch(decoded, parts, handed);
-            });
+    partition->decoder->post([this, batch = std::move(batch), own = partition->shard, shards,
+                              turn = partition->turn, raw = traits().raw] {
+        const auto decoded = decode(surroundings_.reader, raw, batch);
+        std::vector<Part> parts;
+        if (own)
+            parts.push_back(whole(*decoded, *own));
+        else
+            parts = split_by_lane(*decoded, shards, raw);
+        const Handed handed{turn, fingerprint_of(batch->records.back())};
+        surroundings_.runtime.loop().post([this, decoded, handed, parts = std::move(parts)] {
+            dispatch(decoded, parts, handed);
         });
+    });
 }
 
 void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> parts,
@@ -66,9 +62,7 @@ void HandlerRun::dispatch(const DecodedBatchPtr& decoded, std::vector<Part> part
     PartitionState* partition = find_turn(batch.origin, handed.turn);
     if (partition == nullptr) {
         std::size_t bytes = 0;
-        for (const auto& record : batch.records)
-            bytes +=
-                (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
+        for (const auto& record : batch.records) bytes += bytes_of(record);
         return release(batch.records.size(), bytes);
     }
     note_beginning(batch.origin, *partition, batch.records.front().offset);
@@ -294,9 +288,12 @@ void HandlerRun::flush(std::function<void()> done) {
                                                        done = std::move(done)](const auto& saved) {
         flushing_ = false;
         if (!published.empty()) kill_point("before_offset_commit");
-        for (const auto& [origin, offset] : published) {
-            if (saved && consumer_ && partitions_.contains(origin))
-                consumer_->commit(origin, offset);
+        for (const auto& each : published) {
+            const auto found = partitions_.find(each.origin);
+            // Given back meanwhile, it may stand elsewhere.
+            if (saved && consumer_ && found != partitions_.end() &&
+                found->second.epoch == each.epoch)
+                consumer_->commit(each.origin, each.offset);
         }
         if (!saved) fail_run(saved.error());
         done();
@@ -317,8 +314,8 @@ void HandlerRun::flush(std::function<void()> done) {
     });
 }
 
-std::vector<std::pair<TopicPartition, Offset>> HandlerRun::take_published() {
-    std::vector<std::pair<TopicPartition, Offset>> published;
+std::vector<HandlerRun::Published> HandlerRun::take_published() {
+    std::vector<Published> published;
     if (traits().broadcast) return published;
     for (auto& [origin, partition] : partitions_) {
         const Offset offset = partition.progress.published();
@@ -326,7 +323,7 @@ std::vector<std::pair<TopicPartition, Offset>> HandlerRun::take_published() {
             offset == partition.last_published)
             continue;
         partition.last_published = offset;
-        published.emplace_back(origin, offset);
+        published.push_back({origin, partition.epoch, offset});
     }
     return published;
 }

@@ -317,14 +317,15 @@ void HandlerRun::hold_partition(const TopicPartition& origin, const std::string&
 void HandlerRun::start_partition(const TopicPartition& origin, StartPosition from) {
     PartitionState& partition = partitions_.at(origin);
     partition.turn = ++turns_;
-    partition.resetting = false;
+    // The shards have forgotten it.
+    if (std::exchange(partition.resetting, false)) partition.progress = {};
     partition.lost.reset();
     partition.held.clear();
     partition.held_gauge.reset();
     partition.trail = {};
     partition.reading = true;
-    partition.progress = from.kind == StartPosition::Kind::kOffset ? PartitionProgress(from.offset)
-                                                                   : PartitionProgress();
+    const bool is_offset = from.kind == StartPosition::Kind::kOffset;
+    partition.progress.start(is_offset ? std::optional(from.offset) : std::nullopt);
     partition.last_published = Offset{-1};
     partition.started = false;
     for (const auto& [shard, unsent] : unsent_[origin]) {

@@ -6,6 +6,10 @@
 
 namespace millrace::engine {
 
+std::size_t bytes_of(const Record& record) {
+    return (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
+}
+
 std::string input_prefix(const TopicPartition& origin) {
     return fmt::format("record {} {} ", origin.topic, origin.partition.value);
 }

@@ -78,6 +78,9 @@ struct Input {
 
 using InputPtr = std::unique_ptr<Input>;
 
+// Its key and value: what the bounds of memory count.
+std::size_t bytes_of(const Record& record);
+
 // What stands for the input in the state file, the same after a restart: "record tasks 0 17".
 std::string input_name(const Input& input);
 // What the names of a partition's records begin with.

@@ -40,6 +40,7 @@ struct OutboxSurroundings {
     std::function<void()> confirmed;  // something can be removed
     std::function<void(const std::string& what, const std::string& reason)> held;
     std::function<void(OutboxCall, HttpAnswer)> responded;
+    std::function<void(const Error&)> failed;  // the file cannot be read: the shard's end
 };
 
 class EventSender {

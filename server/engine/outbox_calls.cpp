@@ -32,7 +32,7 @@ void CallSender::send() {
     if (state_ == nullptr || on_the_way_.size() >= at_once_ || last_loaded_ >= durable_) return;
     const std::size_t room = at_once_ - on_the_way_.size();
     auto rows = state_->calls_after(last_loaded_, durable_, room);
-    if (!rows) return surroundings_.held("calls", rows.error().message);
+    if (!rows) return surroundings_.failed(rows.error());
     last_loaded_ = rows->size() < room ? durable_ : rows->back().sequence;
     for (auto& call : *rows) {
         on_the_way_.insert(call.sequence);

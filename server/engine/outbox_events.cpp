@@ -59,7 +59,7 @@ void EventSender::send() {
     if (sending_ || retry_ || state_ == nullptr) return;
     if (to_send_.empty() && last_loaded_ < durable_) {
         auto rows = state_->events_after(last_loaded_, durable_, kSendBatch);
-        if (!rows) return surroundings_.held("outbox", rows.error().message);
+        if (!rows) return surroundings_.failed(rows.error());
         to_send_ = std::move(*rows);
         last_loaded_ = to_send_.size() < kSendBatch ? durable_ : to_send_.back().sequence;
     }

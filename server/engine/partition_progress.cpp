@@ -4,6 +4,18 @@
 
 namespace millrace::engine {
 
+void PartitionProgress::start(std::optional<Offset> from) {
+    end_ = position_ = from.value_or(Offset{0});
+    published_ = Offset{-1};
+    ages_.clear();
+    for (auto& [shard, feed] : feeds_) {
+        feed.lowest_unsent.reset();
+        if (!feed.on_the_way.empty())
+            position_ = std::min(position_, feed.on_the_way.front().first);
+        if (feed.lowest_unresolved) position_ = std::min(position_, *feed.lowest_unresolved);
+    }
+}
+
 void PartitionProgress::dispatched(Offset end, Timestamp first_record,
                                    const std::vector<Dispatch>& parts) {
     for (const auto& part : parts) feeds_[part.shard].on_the_way.push_back(part);

@@ -45,7 +45,10 @@ struct ShardReport {
 class PartitionProgress {
 public:
     PartitionProgress() = default;
-    explicit PartitionProgress(Offset start) : end_(start), position_(start) {}
+
+    // Reading begins (again) there; nullopt: where the log says. What shards still have open of
+    // earlier reading in this assignment holds the position.
+    void start(std::optional<Offset> from);
 
     struct Dispatch {
         std::size_t shard;

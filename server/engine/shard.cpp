@@ -89,6 +89,14 @@ Result<void> Shard::upgrade_tables(HandlerFactory& factory) {
     if (!bare->empty())
         return fail(ErrorCode::kInvalid, fmt::format("plugin {}: its table {} needs a PRIMARY KEY",
                                                      traits.plugin, bare->front()));
+    auto counted = state_->counts_rowids();
+    if (!counted) return counted.error();
+    if (*counted)
+        return fail(ErrorCode::kInvalid,
+                    fmt::format("plugin {}: one of its tables has AUTOINCREMENT: a row with the "
+                                "largest id would leave no room, as a full disk does; INTEGER "
+                                "PRIMARY KEY alone will do",
+                                traits.plugin));
     return state_->set_meta("plugin_version", std::to_string(traits.state_version));
 }
 
@@ -113,7 +121,8 @@ Result<void> Shard::load() {
         },
         [this](OutboxCall call, HttpAnswer answer) {
             responded(std::move(call), std::move(answer));
-        }};
+        },
+        [this](const Error& error) { fail_shard(error); }};
     events_ = std::make_unique<EventSender>(surroundings, *state_);
     calls_ = std::make_unique<CallSender>(surroundings, *state_, setup_.section.max_calls);
     durable_sequence_ = state_->last_sequence();

@@ -201,6 +201,7 @@ private:
     // One input (shard_process.cpp).
     Step process(Input& input);
     Step skip_or_fail_unread(Input& input);
+    bool is_known(const Input& input) const;
     Step resolve(Input& input, Verdict verdict);
     Step resolve_unhandled(Input& input, Verdict verdict);
     Step run(Input& input);
@@ -224,6 +225,7 @@ private:
                     std::optional<milliseconds> retry_after);
     void wait_and_retry(Input& input, milliseconds delay);
     void wait_for_completion(Input& input);
+    milliseconds pending_for(const Input& input) const;
     void completed(CompletionToken token, std::string payload);
     void dead_letter(Input& input);
     void send_dead_letter(Input& input);
@@ -270,7 +272,9 @@ private:
     Attempts attempts_;
     std::vector<Incoming> incoming_;  // not yet in the inbox
     std::size_t inbox_loaded_ = 0;    // rows that are inputs now
+    std::size_t inbox_bytes_ = 0;     // of those
     std::size_t inbox_done_ = 0;      // of them, resolved in this batch
+    std::size_t inbox_done_bytes_ = 0;
     std::int64_t inbox_last_ = 0;     // the last of them
     std::map<TopicPartition, Gate> gates_;
     std::map<TopicPartition, HandledCounts> handled_;

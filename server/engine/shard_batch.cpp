@@ -79,6 +79,7 @@ void Shard::finish_batch() {
     attempts_.saved();
     const bool inbox_changed = !incoming_.empty() || inbox_done_ > 0;
     inbox_loaded_ -= std::exchange(inbox_done_, 0);
+    inbox_bytes_ -= std::exchange(inbox_done_bytes_, 0);
     committed_.push_back({make_release(), std::exchange(incoming_, {}),
                           state_ ? state_->last_sequence() : 0, batch_started_});
     if (std::exchange(pauses_, 0) > 0) tell_disk("");
@@ -103,7 +104,10 @@ Result<void> Shard::save_batch(std::map<Verdict, std::size_t>& counts) {
     for (const auto& resolved : done_) {
         const Input& input = *resolved.input;
         attempts_.drop(input);
-        if (input.inbox != 0) ++inbox_done_;
+        if (input.inbox != 0) {
+            ++inbox_done_;
+            inbox_done_bytes_ += input.bytes;
+        }
         if (!input.from_log()) {  // a timer or a response: it has no position
             if (resolved.verdict == Verdict::kDeadLettered) ++counts[resolved.verdict];
             continue;
@@ -170,6 +174,8 @@ Result<void> Shard::save_confirmed() {
         if (!saved) return saved;
     }
     if (confirmed.empty() && !std::exchange(outbox_changed_, false)) return {};
+    auto noted = state_->note_last_sequence();
+    if (!noted) return noted;
     return count_outbox();
 }
 
@@ -230,7 +236,7 @@ void Shard::replay_batch() {
     }
     new_events_.clear();
     timers_changed_ = false;
-    inbox_done_ = 0;
+    inbox_done_ = inbox_done_bytes_ = 0;
     const bool rolled_back = [this] {
         const CallScope noted = note_call(CallKind::kRollback);
         return instance_->on_rollback(HandlerInstance::RollbackScope::kBatch);

@@ -33,13 +33,17 @@ Result<void> Shard::save_incoming() {
     return {};
 }
 
-// Its rows in their order, as many at a time as may be pending.
+// Its rows in their order, as many at a time as may be pending, and one above the bytes that may
+// be read ahead.
 void Shard::load_inbox() {
     if (!state_ || closed_ || failed_) return;
-    if (inbox_loaded_ < setup_.section.max_in_flight) {
-        auto rows = state_->inbox_after(inbox_last_, setup_.section.max_in_flight - inbox_loaded_);
+    while (inbox_loaded_ < setup_.section.max_in_flight &&
+           inbox_bytes_ < setup_.section.max_buffered_bytes) {
+        auto rows = state_->inbox_after(inbox_last_, 1);
         if (!rows) return fail_shard(rows.error());
-        for (auto& row : *rows) add_inbox_row(std::move(row));
+        if (rows->empty()) break;
+        add_inbox_row(std::move(rows->front()));
+        if (failed_) return;
     }
     if (auto count = state_->inbox_count()) gauges_.inbox = *count;
     schedule();
@@ -54,6 +58,8 @@ void Shard::add_inbox_row(InboxRow row) {
     input->batch =
         decode(setup_.reader, setup_.factory->traits().raw, batch_of(std::move(row.record)));
     input->event = &input->batch->events.front();
+    input->bytes = bytes_of(*input->event->record);
+    inbox_bytes_ += input->bytes;
     if (ring_of(input->origin().topic) == nullptr) return;
     const std::string lane = lane_key(*input);
     add(lane, std::move(input));

@@ -11,10 +11,6 @@ namespace {
 
 constexpr milliseconds kLongestTimer{3'600'000};  // looked at again then: the wall clock may jump
 
-std::size_t bytes_of(const Record& record) {
-    return (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
-}
-
 }  // namespace
 
 void Shard::deliver(SubBatch batch) {

@@ -26,8 +26,7 @@ Shard::Step Shard::process(Input& input) {
         }
         const DecodedEvent& event = *input.event;
         if (is_unread(event, setup_.factory->traits().raw)) return skip_or_fail_unread(input);
-        if (rings_.at(input.origin().topic)->contains(event.identity))
-            return resolve_unhandled(input, Verdict::kDuplicate);
+        if (is_known(input)) return resolve_unhandled(input, Verdict::kDuplicate);
         if (hops_of(input) > setup_.section.max_hops) {
             fail_input(input,
                        {"loop", fmt::format("published {} times over by handlers; max_hops is {}",
@@ -36,7 +35,14 @@ Shard::Step Shard::process(Input& input) {
             return Step::kNext;
         }
     }
+    // A copy of it in another lane may have had its effects while this one was pending.
+    if (input.state == InputState::kCompleted && is_known(input))
+        return resolve_unhandled(input, Verdict::kDuplicate);
     return run(input);
+}
+
+bool Shard::is_known(const Input& input) const {
+    return rings_.at(input.origin().topic)->contains(input.event->identity);
 }
 
 Shard::Step Shard::skip_or_fail_unread(Input& input) {

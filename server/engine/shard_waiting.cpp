@@ -35,12 +35,17 @@ void Shard::fail_input(Input& input, Failure failure, bool transient,
         ++handled_[input.origin()].failed;
     end_probe(input, ProbeResult::kFailed);
     hold(input);
-    if (!transient) return dead_letter(input);
+    // Its letter may take long: what is known of it survives a restart meanwhile.
+    const auto give_up = [&] {
+        attempts_.keep(input, input.last_failure, spent_by(input));
+        dead_letter(input);
+    };
+    if (!transient) return give_up();
     const auto delay = delay_of(input, retry_after.value_or(milliseconds(0)));
     if (!delay) {
         if (input.failure->error_class == "handler")
             input.failure->error_class = "retries-exhausted";
-        return dead_letter(input);
+        return give_up();
     }
     setup_.metrics.retries->add();
     on_loop([](ShardOwner& owner) { owner.on_retry(); });
@@ -85,16 +90,26 @@ void Shard::wait_for_completion(Input& input) {
     ++pending_;
     ++setup_.in_flight;
     hold(input);
-    input.wait = setup_.strand->after(setup_.section.pending_timeout, [this, id = input.id] {
+    const auto patience = pending_for(input);
+    input.wait = setup_.strand->after(patience, [this, id = input.id, patience] {
         Input* pending = find_held(id);
         if (pending == nullptr || pending->state != InputState::kPending) return;
         leave_pending();
         fail_input(*pending,
-                   {"timeout", fmt::format("not completed within {} ms (`pending_timeout`)",
-                                           setup_.section.pending_timeout.count())},
+                   {"timeout", fmt::format("not completed within {} ms (`pending_timeout`, at most "
+                                           "what is left of the retry budget, and a `timeout`)",
+                                           patience.count())},
                    true, std::nullopt);
         schedule();
     });
+}
+
+// After the first attempt no longer than the budget and one call allow.
+milliseconds Shard::pending_for(const Input& input) const {
+    const auto& section = setup_.section;
+    if (input.attempt <= 1 || gate_of(input) != nullptr) return section.pending_timeout;
+    const auto left = std::chrono::ceil<milliseconds>(section.retry.budget - spent_by(input));
+    return std::min(section.pending_timeout, std::max(left, milliseconds(0)) + section.timeout);
 }
 
 void Shard::completed(CompletionToken token, std::string payload) {

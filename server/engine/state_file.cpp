@@ -48,13 +48,15 @@ Result<void> StateFile::load_sequences() {
         "SELECT max(ifnull((SELECT max(sequence) FROM _events), 0), ifnull((SELECT max(sequence) "
         "FROM _calls), 0)),"
         " ifnull((SELECT max(firing) FROM _timers), 0), ifnull((SELECT value FROM _meta WHERE key "
-        "= 'last_firing'), 0), ifnull((SELECT max(sequence) FROM _inbox), 0)");
+        "= 'last_firing'), 0), ifnull((SELECT max(sequence) FROM _inbox), 0),"
+        " ifnull((SELECT value FROM _meta WHERE key = 'last_sequence'), 0),"
+        " ifnull((SELECT value FROM _meta WHERE key = 'last_inbox'), 0)");
     if (!query) return query.error();
     auto row = query->step();
     if (!row) return row.error();
-    last_sequence_ = query->integer(0);
     last_firing_ = std::max(query->integer(1), query->integer(2));
-    last_inbox_ = query->integer(3);
+    last_inbox_ = std::max(query->integer(3), query->integer(5));
+    last_sequence_ = noted_sequence_ = std::max(query->integer(0), query->integer(4));
     return {};
 }
 
@@ -112,6 +114,13 @@ Result<std::vector<std::string>> StateFile::tables_without_primary_key() {
         if (!*row) return names;
         names.emplace_back((*query)->text(0));
     }
+}
+
+// SQLite makes this table with the first AUTOINCREMENT.
+Result<bool> StateFile::counts_rowids() {
+    auto query = statement("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'");
+    if (!query) return query.error();
+    return (*query)->step();
 }
 
 Result<std::map<TopicPartition, std::vector<OffsetInterval>>> StateFile::load_intervals() {

@@ -118,6 +118,8 @@ public:
     [[nodiscard]] Result<void> set_meta(std::string_view key, std::string_view value);
     // Tables of the plugin without PRIMARY KEY.
     [[nodiscard]] Result<std::vector<std::string>> tables_without_primary_key();
+    // Whether a table has AUTOINCREMENT.
+    [[nodiscard]] Result<bool> counts_rowids();
 
     [[nodiscard]] Result<std::map<TopicPartition, OriginState>> load_origins();
     [[nodiscard]] Result<void> save_origin(OriginState& state);
@@ -151,6 +153,7 @@ public:
         std::int64_t oldest_us = 0;  // since when the first one waits; 0: empty
     };
     [[nodiscard]] Result<Outbox> outbox();
+    [[nodiscard]] Result<void> note_last_sequence();
 
     [[nodiscard]] Result<void> set_timer(const TimerRow& timer);
     // False: there was none.
@@ -187,7 +190,8 @@ private:
     std::map<const char*, sqlite::Statement> statements_;
     sqlite::Statement begin_, commit_, rollback_, savepoint_, release_, rollback_to_;
     std::map<std::string, std::int64_t> ring_ids_;
-    std::int64_t last_sequence_ = 0;  // of events and calls together
+    std::int64_t last_sequence_ = 0;   // of events and calls together
+    std::int64_t noted_sequence_ = 0;  // in _meta: a number is never used again
     std::int64_t last_firing_ = 0;
     std::int64_t last_inbox_ = 0;
 };

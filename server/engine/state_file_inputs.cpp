@@ -150,7 +150,9 @@ Result<void> StateFile::add_inbox(const RedriveRecord& record) {
     // Counted here: SQLite would give the number of a row that is gone again, and who reads on from
     // the last one would not see it.
     row.bind(9, ++last_inbox_);
-    return row.run();
+    auto added = row.run();
+    if (!added) return added;
+    return set_meta("last_inbox", std::to_string(last_inbox_));
 }
 
 Result<std::vector<InboxRow>> StateFile::inbox_after(std::int64_t sequence, std::size_t limit) {

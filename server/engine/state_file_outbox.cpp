@@ -178,6 +178,12 @@ Result<void> StateFile::remove_call(std::int64_t sequence) {
     return (*remove)->run();
 }
 
+Result<void> StateFile::note_last_sequence() {
+    if (last_sequence_ == noted_sequence_) return {};
+    noted_sequence_ = last_sequence_;
+    return set_meta("last_sequence", std::to_string(last_sequence_));
+}
+
 Result<StateFile::Outbox> StateFile::outbox() {
     auto query = statement(
         "SELECT (SELECT count(*) FROM _events) + (SELECT count(*) FROM _calls),"

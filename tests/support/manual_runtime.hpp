@@ -72,6 +72,14 @@ public:
     Random& random() override { return random_; }
     ManualClock& manual_clock() { return clock_; }
 
+    // One task; false: there is none.
+    bool step() {
+        if (queue_->tasks.empty()) return false;
+        Task task = std::move(queue_->tasks.front());
+        queue_->tasks.pop_front();
+        task();
+        return true;
+    }
     void settle() {
         while (!queue_->tasks.empty()) {
             Task task = std::move(queue_->tasks.front());

@@ -138,6 +138,12 @@ public:
         for (auto* consumer : std::vector(consumers_)) consumer->lose();
     }
 
+    // Retention has removed what the consumer would read next.
+    void pass(const TopicPartition& origin, Offset to) {
+        low[origin] = to;
+        for (auto* consumer : std::vector(consumers_)) consumer->passed(origin);
+    }
+
 private:
     class MemoryConsumer final : public Consumer {
     public:
@@ -161,6 +167,11 @@ private:
                     {origin, at == offsets.end() ? std::nullopt : std::optional(at->second)});
             }
             listener_.on_assigned(epoch_, assigned);
+        }
+        void passed(const TopicPartition& origin) {
+            const auto at = next_.extract(origin);
+            const Offset end{static_cast<std::int64_t>(transport_.log[origin].size())};
+            listener_.on_out_of_range(origin, epoch_, at.mapped(), {transport_.low[origin], end});
         }
         void rebalance() {
             listener_.on_revoked(epoch_, take_all(), [this] { assign(); });

@@ -31,7 +31,9 @@ public:
         int code;
     };
     std::vector<Fault> faults;
-    int refused = 0;  // calls that failed so
+    int skip_reads = 0;    // of the calls that would fail: these pass first
+    int max_refusals = 0;  // 0: no limit
+    int refused = 0;       // calls that failed so
 
     // Files with bytes that a power cut would take.
     std::set<std::string> unsynced;
@@ -69,6 +71,12 @@ private:
         for (const auto& fault : instance().faults) {
             if (fault.call != call || std::string_view(name).find(fault.file) == std::string::npos)
                 continue;
+            if (call == Fault::Call::kRead && instance().skip_reads > 0) {
+                --instance().skip_reads;
+                return SQLITE_OK;
+            }
+            if (instance().max_refusals > 0 && instance().refused >= instance().max_refusals)
+                return SQLITE_OK;
             ++instance().refused;
             return fault.code;
         }

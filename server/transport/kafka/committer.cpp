@@ -52,13 +52,17 @@ void Committer::send() {
 void Committer::answered(const Positions& acknowledged, const Positions& refused,
                          rd_kafka_resp_err_t code) {
     in_flight_.clear();
-    for (const auto& [origin, position] : acknowledged) acknowledged_[origin] = position;
+    const auto forgotten = std::exchange(forgotten_, {});
+    for (const auto& [origin, position] : acknowledged) {
+        if (!forgotten.contains(origin)) acknowledged_[origin] = position;
+    }
     const bool drop = error_code_of(code) == ErrorCode::kConflict;
     if (!refused.empty())
         log::warn("kafka", "a commit of {} partitions was refused: {}; {}", refused.size(),
                   rd_kafka_err2str(code), drop ? "another member owns them" : "trying again");
-    if (!drop)
-        for (const auto& [origin, position] : refused) pending_.emplace(origin, position);
+    for (const auto& [origin, position] : refused) {
+        if (!drop && !forgotten.contains(origin)) pending_.emplace(origin, position);
+    }
     if (pending_.empty()) return finish_flush();
     if (on_flushed_ && refused.empty()) return send();
     if (refused.empty()) return send_soon();
@@ -89,6 +93,7 @@ void Committer::forget(const std::vector<TopicPartition>& origins) {
     for (const auto& origin : origins) {
         pending_.erase(origin);
         acknowledged_.erase(origin);
+        if (in_flight_.contains(origin)) forgotten_.insert(origin);
     }
 }
 

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/runtime.hpp"
@@ -46,6 +47,7 @@ private:
     std::function<bool(const Positions&)> send_;
     Positions pending_;
     Positions in_flight_;
+    std::set<TopicPartition> forgotten_;  // of those in flight: their answer says nothing any more
     Positions acknowledged_;
     std::unique_ptr<Timer> send_timer_;
     std::unique_ptr<Timer> rest_timer_;  // until the next request may go

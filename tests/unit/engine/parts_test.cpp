@@ -217,7 +217,8 @@ TEST(Attempts, what_lies_below_the_beginning_of_a_partition_that_came_back_is_fo
 }
 
 TEST(PartitionProgress, waits_for_what_is_on_its_way_to_a_shard) {
-    PartitionProgress progress(Offset{10});
+    PartitionProgress progress;
+    progress.start(Offset{10});
     progress.dispatched(Offset{20}, {}, {{0, 1, Offset{10}}, {1, 2, Offset{12}}});
     EXPECT_EQ(progress.position(), Offset{10});
     progress.reported({0, 1, std::nullopt, std::nullopt, 0, nullptr});
@@ -229,7 +230,8 @@ TEST(PartitionProgress, waits_for_what_is_on_its_way_to_a_shard) {
 }
 
 TEST(PartitionProgress, events_of_an_earlier_assignment_hold_the_published_position_together) {
-    PartitionProgress progress(Offset{16});
+    PartitionProgress progress;
+    progress.start(Offset{16});
     progress.hold_published(0, Offset{14});
     progress.hold_published(1, Offset{7});
     progress.reached_end(Offset{16});
@@ -239,7 +241,8 @@ TEST(PartitionProgress, events_of_an_earlier_assignment_hold_the_published_posit
 }
 
 TEST(PartitionProgress, the_published_position_does_not_pass_an_unsent_event) {
-    PartitionProgress progress(Offset{0});
+    PartitionProgress progress;
+    progress.start(Offset{0});
     progress.dispatched(Offset{5}, {}, {{0, 1, Offset{0}}});
     progress.reported({0, 1, std::nullopt, Offset{2}, 0, nullptr});
     EXPECT_EQ(progress.position(), Offset{5});
@@ -249,7 +252,8 @@ TEST(PartitionProgress, the_published_position_does_not_pass_an_unsent_event) {
 }
 
 TEST(PartitionProgress, an_end_without_records_is_progress_too) {
-    PartitionProgress progress(Offset{3});
+    PartitionProgress progress;
+    progress.start(Offset{3});
     progress.reached_end(Offset{9});
     EXPECT_EQ(progress.position(), Offset{9});
     EXPECT_TRUE(progress.idle());

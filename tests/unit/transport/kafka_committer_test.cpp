@@ -126,5 +126,15 @@ TEST_F(KafkaCommitter, what_was_forgotten_is_not_sent) {
     EXPECT_EQ(sent_[0], (Positions{{kOne, Offset{2}}}));
 }
 
+TEST_F(KafkaCommitter, what_was_lost_while_its_commit_was_on_the_way_is_not_tried_again) {
+    committer_.set(kZero, Offset{100});
+    runtime_.advance(milliseconds{0});
+    ASSERT_EQ(sent_.size(), 1U);
+    committer_.forget({kZero});
+    answer_last(RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    runtime_.advance(milliseconds{5'000});
+    EXPECT_EQ(sent_.size(), 1U);
+}
+
 }  // namespace
 }  // namespace millrace::kafka

@@ -49,9 +49,9 @@
  * calls on_complete with the event and your payload, as an input like any other.
  *
  * STORAGE. Each shard has an SQLite file. Tables are made in `migrate` and nowhere else, need a
- * PRIMARY KEY, and have names that do not begin with `_`. Transactions, savepoints, ATTACH, PRAGMA
- * and virtual tables are refused. What an instance keeps in memory is derived from its tables: it
- * is forgotten in `on_rollback`.
+ * PRIMARY KEY without AUTOINCREMENT, and have names that do not begin with `_`. Transactions,
+ * savepoints, ATTACH, PRAGMA and virtual tables are refused. What an instance keeps in memory is
+ * derived from its tables: it is forgotten in `on_rollback`.
  *
  * LIMITS. Names of plugins, options, questions and parameters have 1 to 64 characters of a-z, 0-9,
  * `_` and `-`. A plugin has at most 1,000 options and 1,000 questions, a handler 256 metrics. An
