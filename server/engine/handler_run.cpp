@@ -249,7 +249,7 @@ void HandlerRun::close_shards(std::function<void()> done) {
         unsaved_topics_.clear();
         buffered_records_ = buffered_bytes_ = 0;
         overdue_.clear();
-        draining_stopped_ = false;
+        intake_bound_.clear();
         files_->post([this, done] {
             positions_file_.reset();
             surroundings_.runtime.loop().post(done);

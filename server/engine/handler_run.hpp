@@ -206,6 +206,7 @@ private:
     void take_report(const TopicPartition& origin, const ShardReport& report);
     void note_beginning(const TopicPartition& origin, PartitionState& partition, Offset first);
     void release(std::size_t records, std::size_t bytes);
+    std::string intake_bound() const;
     void apply_back_pressure();
     void check_bounds(const TopicPartition& origin, PartitionState& partition);
     void drain_shards(const std::vector<TopicPartition>& partitions, std::function<void()> done);
@@ -251,6 +252,7 @@ private:
     std::shared_ptr<Gauge> held_series(const std::string& reason,
                                        const TopicPartition& origin = {});
     std::optional<std::string> slow_sync() const;
+    std::string bound_of(const PartitionState& partition) const;
     std::string waits_for(const PartitionState& partition) const;
     boost::json::object partition_status(const TopicPartition& origin,
                                          const PartitionState& partition) const;
@@ -300,7 +302,7 @@ private:
     std::size_t buffered_records_ = 0;
     std::size_t buffered_bytes_ = 0;
     std::atomic<std::uint32_t> in_flight_{0};
-    bool draining_stopped_ = false;
+    std::string intake_bound_;  // at which all reading has stopped; empty: it has not
     SavedPositions unsaved_;
     SavedTopics unsaved_topics_;
     Turns to_survey_;

@@ -133,23 +133,32 @@ void HandlerRun::release(std::size_t records, std::size_t bytes) {
     apply_back_pressure();
 }
 
-void HandlerRun::apply_back_pressure() {
-    std::int64_t outbox = 0;
-    for (const auto& shard : shards_)
-        outbox = std::max(outbox, shard ? shard->gauges().outbox.load() : 0);
+// The limit at which all reading stops; what is buffered goes down to half of its own before it goes
+// on. Empty: none.
+std::string HandlerRun::intake_bound() const {
     // What the disk does not take is not taken in either.
-    const bool refused =
-        std::ranges::any_of(held_, [](const auto& held) { return held.first.second == "disk"; });
-    const bool full = refused || buffered_records_ >= section().max_buffered ||
-                      buffered_bytes_ >= section().max_buffered_bytes ||
-                      outbox >= section().max_outbox;
-    const bool low = !refused && buffered_records_ <= section().max_buffered / 2 &&
-                     buffered_bytes_ <= section().max_buffered_bytes / 2 &&
-                     outbox < section().max_outbox;
-    if (!consumer_ || state_ != RunState::kRunning || (draining_stopped_ ? !low : !full)) return;
-    draining_stopped_ = !draining_stopped_;
+    if (std::ranges::any_of(held_, [](const auto& held) { return held.first.second == "disk"; }))
+        return "disk";
+    const auto outbox = [](const auto& shard) { return shard ? shard->gauges().outbox.load() : 0; };
+    if (std::ranges::any_of(shards_, [&](const auto& shard) {
+            return outbox(shard) >= static_cast<std::int64_t>(section().max_outbox);
+        }))
+        return "max_outbox";
+    const auto is_full = [this](std::uint64_t buffered, std::uint64_t most) {
+        return intake_bound_.empty() ? buffered >= most : buffered > most / 2;
+    };
+    if (is_full(buffered_records_, section().max_buffered)) return "max_buffered";
+    if (is_full(buffered_bytes_, section().max_buffered_bytes)) return "max_buffered_bytes";
+    return {};
+}
+
+void HandlerRun::apply_back_pressure() {
+    if (!consumer_ || state_ != RunState::kRunning) return;
+    const bool stopped = !intake_bound_.empty();
+    intake_bound_ = intake_bound();
+    if (intake_bound_.empty() != stopped) return;
     for (const auto& [origin, partition] : partitions_) {
-        if (draining_stopped_)
+        if (!stopped)
             consumer_->stop_draining(origin);
         else if (partition.bound.empty())
             consumer_->resume_draining(origin);
@@ -170,7 +179,7 @@ void HandlerRun::check_bounds(const TopicPartition& origin, PartitionState& part
     }
     if (intervals > section().max_intervals / 2 || ahead > section().max_ahead / 2) return;
     partition.bound.clear();
-    if (!draining_stopped_) consumer_->resume_draining(origin);
+    if (intake_bound_.empty()) consumer_->resume_draining(origin);
 }
 
 void HandlerRun::on_revoked(Epoch, const std::vector<TopicPartition>& partitions,

@@ -333,10 +333,10 @@ void HandlerRun::start_partition(const TopicPartition& origin, StartPosition fro
     }
     consumer_->start(origin, from);
     partition.bound.clear();
-    if (draining_stopped_)
-        consumer_->stop_draining(origin);
-    else
+    if (intake_bound_.empty())
         consumer_->resume_draining(origin);
+    else
+        consumer_->stop_draining(origin);
     settle(partition);
 }
 

@@ -101,10 +101,21 @@ std::optional<std::string> HandlerRun::slow_sync() const {
     return std::nullopt;
 }
 
+// Its own limit, else the handler's.
+std::string HandlerRun::bound_of(const PartitionState& partition) const {
+    if (!partition.bound.empty()) return partition.bound;
+    if (!intake_bound_.empty()) return intake_bound_;
+    return in_flight_ >= section().max_in_flight ? "max_in_flight" : "";
+}
+
 // For a person: what a partition that stands still waits for.
 std::string HandlerRun::waits_for(const PartitionState& partition) const {
     const HeldInput* holder = partition.progress.holder();
-    if (holder == nullptr) return slow_sync().value_or("its turn in the handler");
+    if (holder == nullptr) {
+        const std::string bound = bound_of(partition);
+        return slow_sync().value_or(bound.empty() ? "its turn in the handler"
+                                                  : fmt::format("room below `{}`", bound));
+    }
     std::string text =
         fmt::format("{} of key '{}' ({}, attempt {}, since {})", holder->what, holder->key,
                     holder->reason, holder->attempt, format_time(holder->since));
@@ -242,8 +253,8 @@ boost::json::object HandlerRun::partition_status(const TopicPartition& origin,
     row["lag_seconds"] = lag_seconds_of(origin, partition);
     row["held"] =
         partition.held.empty() ? boost::json::value(nullptr) : boost::json::value(partition.held);
-    row["bound"] =
-        partition.bound.empty() ? boost::json::value(nullptr) : boost::json::value(partition.bound);
+    const std::string bound = bound_of(partition);
+    row["bound"] = bound.empty() ? boost::json::value(nullptr) : boost::json::value(bound);
     row["breaker"] = partition.breaker.is_open() ? "open" : "closed";
     row["waits_for"] = nullptr;
     if (const HeldInput* holder = partition.progress.holder()) {
@@ -315,6 +326,7 @@ boost::json::object HandlerRun::status() const {
     status["questions"] = boost::json::array(traits().questions.begin(), traits().questions.end());
     boost::json::array held;
     for (const auto& [what, reason] : held_) held.push_back(boost::json::value(reason));
+    if (const auto slow = slow_sync()) held.push_back(boost::json::value("waits for " + *slow));
     status["held"] = std::move(held);
     status["stuck"] = stuck_status();
     boost::json::array partitions;

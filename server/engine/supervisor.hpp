@@ -78,7 +78,8 @@ public:
     // "questions", "held": [text], "stuck": [{"shard", "call", "topic", "partition", "offset",
     // "since"}: calls over their time], "partitions": [{"topic", "partition", "position",
     // "committed", "end", "lag_records", "lag_seconds", "held", "bound" (the limit at which reading
-    // stopped), "breaker" (open, closed), "waits_for" (null or {"what", "key", "reason" (retry,
+    // stopped: its own, max_intervals or max_ahead, else the handler's, disk, max_outbox,
+    // max_buffered or max_buffered_bytes, else max_in_flight while none more is run), "breaker" (open, closed), "waits_for" (null or {"what", "key", "reason" (retry,
     // pending, dead-letter, breaker), "attempt", "error", "since"})}]}]}. Rates are for the reader
     // to take from the totals of two answers.
     std::string status() const;

@@ -185,6 +185,93 @@ TEST_F(Held, reading_stops_at_the_bound_of_intervals_and_goes_on_below_it) {
     EXPECT_TRUE(world.partition(0).at("bound").is_null());
 }
 
+TEST_F(Held, a_partition_says_at_which_limit_of_its_handler_reading_stopped) {
+    bool away = true;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return away ? retry("away") : ModelHandler::insert(services, input);
+    };
+    const auto bound = [&] { return world.partition(2).at("bound"); };
+    const auto expect_bound_until_back = [&](const char* name) {
+        away = true;
+        world.start();
+        for (int i = 0; i < 20; ++i) world.send(0, "u" + std::to_string(i), "t");
+        world.run();
+        EXPECT_EQ(bound(), name);
+        EXPECT_EQ(world.partition(0).at("bound"), name);
+        away = false;
+        world.runtime.advance(milliseconds(60'000));
+        EXPECT_TRUE(bound().is_null()) << boost::json::serialize(bound());
+        world.stop();
+    };
+    world.section.max_buffered = 20;
+    expect_bound_until_back("max_buffered");
+    world.section.max_buffered = 10'000;
+    world.section.max_buffered_bytes = 1'000;
+    expect_bound_until_back("max_buffered_bytes");
+}
+
+TEST_F(Held, reading_is_stopped_until_half_of_what_is_buffered_is_done_and_says_so) {
+    std::vector<std::pair<ShardServices*, CompletionToken>> pending;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        pending.emplace_back(&services, input.token);
+        return Outcome{OutcomeKind::kPending, {}, {}};
+    };
+    world.section.max_buffered = 20;
+    world.start();
+    for (int i = 0; i < 20; ++i) world.send(0, "u" + std::to_string(i), "t");
+    world.run();
+    ASSERT_EQ(pending.size(), 20U);
+    for (std::size_t done = 0; done < 10; ++done) {
+        EXPECT_EQ(world.partition(1).at("bound"), "max_buffered") << done;
+        pending[done].first->complete(pending[done].second, "");
+        world.run();
+    }
+    EXPECT_TRUE(world.partition(1).at("bound").is_null());
+}
+
+TEST_F(Held, a_partition_says_that_the_outbox_stopped_its_reading) {
+    world.model->on_message = [](ShardServices& services, const MessageInput& input) {
+        (void)services.publish({"out", task_of(input), "{}"});
+        return ModelHandler::insert(services, input);
+    };
+    world.section.max_outbox = 5;
+    world.section.shards = 1;
+    world.transport.unavailable.insert("out");
+    world.start();
+    for (int i = 0; i < 5; ++i) world.send(0, "u", std::to_string(i));
+    world.run();
+    world.runtime.advance(milliseconds(1'000));
+    EXPECT_EQ(world.partition(1).at("bound"), "max_outbox");
+    world.transport.unavailable.clear();
+    world.runtime.advance(milliseconds(90'000));
+    EXPECT_EQ(world.transport.all_of("out").size(), 5U);
+    EXPECT_TRUE(world.partition(1).at("bound").is_null());
+}
+
+TEST_F(Held, a_partition_says_that_nothing_more_is_run_while_so_much_is_pending) {
+    std::vector<std::pair<ShardServices*, CompletionToken>> pending;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        pending.emplace_back(&services, input.token);
+        return Outcome{OutcomeKind::kPending, {}, {}};
+    };
+    world.section.max_in_flight = 2;
+    world.section.progress_timeout = milliseconds(5'000);
+    world.start();
+    for (int i = 0; i < 2; ++i) world.send(0, "u" + std::to_string(i), "t");
+    world.run();
+    world.send(1, "v", "t");
+    world.runtime.advance(milliseconds(6'500));
+    ASSERT_EQ(pending.size(), 2U);
+    EXPECT_EQ(world.partition(1).at("bound"), "max_in_flight");
+    EXPECT_TRUE(world.partition(1).at("waits_for").is_null());
+    EXPECT_THAT(world.supervisor->unready(),
+                ::testing::Contains(AllOf(HasSubstr("tasks/1"), HasSubstr("`max_in_flight`"))));
+    pending[0].first->complete(pending[0].second, "");
+    world.run();
+    EXPECT_EQ(pending.size(), 3U);
+    EXPECT_EQ(world.partition(1).at("waits_for").at("reason"), "pending");
+}
+
 TEST_F(Held, pending_inputs_are_bounded_over_all_shards) {
     std::vector<std::pair<ShardServices*, CompletionToken>> pending;
     world.model->on_message = [&](ShardServices& services, const MessageInput& input) {

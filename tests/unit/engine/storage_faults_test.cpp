@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <fstream>
 
 #include "support/engine_world.hpp"
@@ -201,6 +202,7 @@ TEST_F(StorageFaults, a_disk_that_is_full_in_a_statement_pauses_the_shard_and_st
     for (int i = 0; i < 20; ++i) send(100);
     const auto status = boost::json::parse(world.supervisor->status());
     EXPECT_LE(status.at("handlers").at(0).at("queue_records").to_number<int>(), 1'500);
+    EXPECT_EQ(status.at("handlers").at(0).at("partitions").at(0).at("bound"), "disk");
     expect_the_other_runs();
     large = false;
     vfs.faults.clear();
@@ -348,6 +350,8 @@ TEST_F(StorageFaults, a_slow_sync_bounds_the_intake_and_blocks_nobody_else) {
     expect_the_other_runs();
     world.runtime.advance(milliseconds(35'000));
     EXPECT_THAT(readiness(), AllOf(HasSubstr("tasks/0"), HasSubstr("model/0.db durable for 3")));
+    EXPECT_THAT(boost::json::serialize(world.status().at("held")),
+                HasSubstr("waits for the disk, which has not made"));
     world.runtime.unpark();
     world.runtime.advance(milliseconds(2'000));
     expect_all_done();
