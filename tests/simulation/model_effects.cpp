@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "simulation/model_instance.hpp"
+#include "simulation/sim_http.hpp"
 
 namespace millrace::simulation {
 
@@ -95,10 +96,10 @@ Outcome ModelInstance::on_timer(const engine::TimerInput& input) {
 
 Outcome ModelInstance::call(const MessageInput& input, const Script& script) {
     const std::string user(user_of(input));
+    const std::string url = SimHttp::url_of(setup_.handler, shard_);
     for (int i = 0; i < script.count; ++i) {
         const std::string id = fmt::format("{}.{}", serial_of(input), i);
-        auto done =
-            services_.call({id, user, "POST", "http://simulated/", {}, "", script.to_text()});
+        auto done = services_.call({id, user, "POST", url, {}, "", script.to_text()});
         if (done) done = write({"asked", id, "", user, &input.origin, {}});
         if (!done) return retry(done.error().message);
     }

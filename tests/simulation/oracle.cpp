@@ -31,7 +31,8 @@ Oracle::Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::
       disturbances_(scenario.settles_in()),
       attempts_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }),
       breakers_(scenario_, scheduler_, [this](const std::string& what) { on_fault(what); }),
-      owners_([this](const std::string& what) { on_fault(what); }) {}
+      owners_([this](const std::string& what) { on_fault(what); }),
+      stalls_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }) {}
 
 void Oracle::produced(Produced record) {
     ++tally_.records;

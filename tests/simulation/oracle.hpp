@@ -20,6 +20,7 @@
 #include "simulation/scenario.hpp"
 #include "simulation/sim_cluster.hpp"
 #include "simulation/sim_disk.hpp"
+#include "simulation/stall_watch.hpp"
 
 namespace millrace::simulation {
 
@@ -81,6 +82,10 @@ public:
     // A process has died, its disk is as the crash left it.
     void on_crash(const std::string& process, CrashKind kind);
 
+    // What people see of a process.
+    void look(const std::string& process, const std::string& status) {
+        stalls_.look(process, status, scheduler_.now());
+    }
     // nullptr: there is no such record.
     const Produced* find(const CopyKey& copy) const;
     std::size_t redrive_asked(Redrive redrive);
@@ -179,6 +184,7 @@ private:
     AttemptWatch attempts_;
     BreakerWatch breakers_;
     OwnerWatch owners_;
+    StallWatch stalls_;
     RedriveBook redrives_;
     std::vector<std::string> faults_;
     Tally tally_;

@@ -22,7 +22,7 @@ HandlerSection make_section(const std::string& name, Rng& random, bool ring_is_s
     section.max_buffered =
         random.chance(0.3) ? static_cast<std::uint32_t>(random.between(4, 20)) : 10'000;
     section.max_batch = random.chance(0.5) ? static_cast<std::uint32_t>(random.between(1, 6)) : 500;
-    section.max_calls = 2;
+    section.max_calls = kMaxCalls;
     section.call_timeout = milliseconds(1'000);
     section.call_retry_for = milliseconds(8'000);
     return section;

@@ -15,6 +15,8 @@
 
 namespace millrace::simulation {
 
+inline constexpr std::uint32_t kMaxCalls = 2;  // `max_calls` of each handler
+
 struct HandlerPlan {
     engine::StateKind state = engine::StateKind::kPerUser;
     bool keeps_instance = false;

@@ -34,6 +34,7 @@ void Disk::operation(std::uint64_t kind) {
 }
 
 Disk::FilePtr Disk::open(const std::string& path, bool create) {
+    ++openings_[path];
     const auto found = files_.find(path);
     if (found != files_.end()) return found->second;
     if (!create) return nullptr;

@@ -67,6 +67,11 @@ public:
         : scheduler_(scheduler), random_(random), root_(std::move(root)) {}
 
     FilePtr open(const std::string& path, bool create);
+    // How often it was opened.
+    std::uint64_t openings(const std::string& path) const {
+        const auto found = openings_.find(path);
+        return found == openings_.end() ? 0 : found->second;
+    }
     bool exists(const std::string& path) const { return files_.contains(path); }
     void remove(const std::string& path, bool durably);
     void write(File& file, std::int64_t offset, const void* bytes, std::size_t size);
@@ -121,6 +126,7 @@ private:
     std::uint64_t operations_ = 0;
     int syncing_ = 0;
     std::map<std::string, FilePtr> files_;
+    std::map<std::string, std::uint64_t> openings_;
     std::map<std::string, FilePtr> unlinked_;  // deleted, but not durably
     std::map<std::string, DiskFaults> faults_;
     std::map<const void*, sqlite3*> connections_;

@@ -78,24 +78,13 @@ void World::print(const std::string& text) const {
                  static_cast<unsigned long long>(scheduler_.steps()), text.c_str());
 }
 
-// Intake stops soon after a bound is reached.
-void World::watch_bounds() {
+void World::look_at_status() {
     for (const auto& process : processes_) {
-        if (!process->life->alive || !process->supervisor) continue;
-        const auto status = boost::json::parse(process->supervisor->status());
-        for (const auto& handler : status.at("handlers").as_array()) {
-            const std::string name(handler.at("handler").as_string());
-            for (const auto& plan : scenario_.handlers) {
-                if (plan.section.name != name) continue;
-                const std::int64_t most =
-                    plan.section.max_buffered +
-                    static_cast<std::int64_t>(scenario_.faults.cluster.max_batch);
-                const auto queued = handler.at("queue_records").to_number<std::int64_t>();
-                if (queued > most)
-                    oracle_.on_fault(fmt::format("{}: {} records are buffered, allowed are {}",
-                                                 name, queued, most));
-            }
-        }
+        if (process->life->alive && process->supervisor)
+            oracle_.look(process->name, process->supervisor->status());
+        if (process->http.most_under_way() > kMaxCalls)
+            oracle_.on_fault(fmt::format("{}: a shard has {} calls on their way, allowed are {}",
+                                         process->name, process->http.most_under_way(), kMaxCalls));
     }
 }
 
@@ -147,7 +136,7 @@ RunResult World::run() {
     while (scheduler_.step(end) && scheduler_.steps() < kMostSteps) {
         if (scheduler_.steps() / 256 != looked) {
             looked = scheduler_.steps() / 256;
-            watch_bounds();
+            look_at_status();
         }
     }
     RunResult result;
@@ -163,6 +152,7 @@ RunResult World::run() {
         const nanoseconds next = scheduler_.now() + milliseconds(500);
         while (scheduler_.step(next)) {
         }
+        look_at_status();
         quiet = is_quiet() ? quiet + 1 : 0;
         if (scenario_.poison && quiet == 0 && ++restless % kChecksBetweenGoodOnes == 0)
             produce_good_ones();

@@ -100,7 +100,7 @@ private:
 
     bool is_quiet();
     std::string what_waits();
-    void watch_bounds();
+    void look_at_status();
     void print(const std::string& text) const;
 
     const Scenario scenario_;

@@ -15,7 +15,8 @@ struct World::Process {
           life(std::make_shared<Life>(Life{name, true, 0})),
           runtime(world.scheduler_, world.clock_, world.random_.fork(), life),
           transport(world.cluster_, world.scheduler_, runtime),
-          http(runtime, world.random_.fork(), world.http_faults_) {}
+          http(runtime, world.random_.fork(), world.http_faults_, world.disk_,
+               world.root_ + "/" + name + "/handlers") {}
 
     const std::string name;
     LifePtr life;

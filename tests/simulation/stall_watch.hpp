@@ -1,0 +1,42 @@
+// StallWatch: that a partition which has lag and does not move says why, in what people see of its
+// handler (/v1/handlers), and that what is buffered stays bounded.
+//
+// One thread; looks at the status of one process at a time.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <functional>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "simulation/disturbances.hpp"
+#include "simulation/scenario.hpp"
+
+namespace millrace::simulation {
+
+class StallWatch {
+public:
+    StallWatch(const Scenario& scenario, const Disturbances& disturbances,
+               std::function<void(const std::string&)> complain)
+        : scenario_(scenario), disturbances_(disturbances), complain_(std::move(complain)) {}
+
+    // `status`: the answer of the process's supervisor.
+    void look(const std::string& process, const std::string& status, nanoseconds now);
+
+private:
+    struct Seen {
+        std::int64_t position = -2;
+        nanoseconds since{0};
+    };
+    void look_at(const std::string& process, const boost::json::object& handler, nanoseconds now);
+    void check_buffered(const boost::json::object& handler, const HandlerPlan& plan);
+
+    const Scenario& scenario_;
+    const Disturbances& disturbances_;
+    const std::function<void(const std::string&)> complain_;
+    std::map<std::tuple<std::string, std::string, std::string>, Seen> seen_;
+};
+
+}  // namespace millrace::simulation
