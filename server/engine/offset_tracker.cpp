@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 namespace millrace::engine {
@@ -64,6 +65,11 @@ OffsetTracker::Changes OffsetTracker::take_changes() {
     }
     touched_.clear();
     return changes;
+}
+
+std::size_t OffsetTracker::interval_count() const {
+    if (resolved_.empty() || resolved_.rbegin()->first <= seen_) return resolved_.size();
+    return static_cast<std::size_t>(std::distance(resolved_.begin(), resolved_.upper_bound(seen_)));
 }
 
 std::deque<OffsetTracker::Entry>::iterator OffsetTracker::locate(Offset offset) {

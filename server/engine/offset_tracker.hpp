@@ -49,7 +49,9 @@ public:
     // nullopt: nothing that was received is open.
     std::optional<Offset> lowest_unresolved() const;
     std::size_t open() const { return open_; }
-    std::size_t interval_count() const { return resolved_.size(); }
+    // Of those that something open keeps: what an earlier life left above all that was received in
+    // this one only goes when it is received again.
+    std::size_t interval_count() const;
 
     struct Changes {
         bool watermark_moved = false;

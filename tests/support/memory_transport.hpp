@@ -41,6 +41,7 @@ public:
     // Offsets that no consumer gets, as those of a transaction's control records.
     std::set<std::pair<TopicPartition, Offset>> control;
     bool says_end = true;  // to consumers that have come there
+    std::size_t max_batch = 500;
     std::map<std::string, std::map<TopicPartition, Offset>> committed;
     int closes = 0;  // of consumers
     // Faults: publishing to these topics fails with kUnavailable, or for good.
@@ -206,8 +207,9 @@ private:
                 if (stopped_.contains(origin)) continue;
                 const Offset end{static_cast<std::int64_t>(transport_.log[origin].size())};
                 while (offset < end && !stopped_.contains(origin)) {
-                    auto batch = transport_.batch_of(origin, offset,
-                                                     subscription_.max_batch_records, epoch_);
+                    auto batch = transport_.batch_of(
+                        origin, offset,
+                        std::min(transport_.max_batch, subscription_.max_batch_records), epoch_);
                     offset = batch->records.empty() ? end : batch->records.back().offset.next();
                     if (batch->records.empty()) break;
                     at_end_.erase(origin);

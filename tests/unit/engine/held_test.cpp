@@ -185,6 +185,34 @@ TEST_F(Held, reading_stops_at_the_bound_of_intervals_and_goes_on_below_it) {
     EXPECT_TRUE(world.partition(0).at("bound").is_null());
 }
 
+// What was done ahead of a held record before the restart must be read again to be passed.
+TEST_F(Held, reading_goes_on_after_a_restart_with_as_many_intervals_as_may_be) {
+    bool away = true;
+    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+        return away && task_of(input) == "odd" ? retry("away")
+                                               : ModelHandler::insert(services, input);
+    };
+    world.section.max_intervals = 10;
+    world.section.shards = 1;
+    world.section.breaker.streak = 1'000'000;
+    world.section.breaker.ratio = 1;
+    world.section.retry = {milliseconds(1'000'000), milliseconds(1'000), milliseconds(1'000), 1};
+    world.transport.max_batch = 2;
+    world.start();
+    for (int i = 0; i < 100; ++i) {
+        world.send(0, "u" + std::to_string(i), i % 2 == 0 ? "odd" : "even");
+        world.runtime.settle();
+    }
+    ASSERT_EQ(world.partition(0).at("bound"), "max_intervals");
+    world.kill();
+    away = false;
+    world.section.max_buffered = 2;  // a batch at a time
+    world.start();
+    world.runtime.advance(milliseconds(10'000));
+    EXPECT_EQ(world.committed(0), Offset{100});
+    EXPECT_TRUE(world.partition(0).at("bound").is_null());
+}
+
 TEST_F(Held, a_partition_says_at_which_limit_of_its_handler_reading_stopped) {
     bool away = true;
     world.model->on_message = [&](ShardServices& services, const MessageInput& input) {

@@ -31,6 +31,21 @@ TEST(OffsetTracker, the_watermark_follows_the_lowest_open_offset_over_gaps) {
     EXPECT_EQ(tracker.interval_count(), 0U);
 }
 
+TEST(OffsetTracker, intervals_of_an_earlier_life_count_when_they_are_received_again) {
+    OffsetTracker tracker({1}, {{{3}, {3}}, {{5}, {6}}, {{8}, {8}}});
+    EXPECT_EQ(tracker.interval_count(), 0U);
+    (void)tracker.receive({1});
+    (void)tracker.receive({2});
+    EXPECT_EQ(tracker.interval_count(), 0U);
+    for (std::int64_t offset : {3, 4, 5}) (void)tracker.receive({offset});
+    EXPECT_EQ(tracker.interval_count(), 2U);
+    for (std::int64_t offset : {1, 2, 4}) tracker.resolve({offset});
+    EXPECT_EQ(tracker.interval_count(), 0U);
+    EXPECT_EQ(tracker.watermark(), Offset{7});
+    for (std::int64_t offset : {6, 7, 8, 9}) (void)tracker.receive({offset});
+    EXPECT_EQ(tracker.interval_count(), 1U);
+}
+
 TEST(OffsetTracker, resolved_neighbours_become_one_interval_and_survive_a_restart) {
     OffsetTracker tracker;
     for (std::int64_t offset : {1, 4, 6, 9}) (void)tracker.receive({offset});
