@@ -42,6 +42,9 @@ class Witness {
 public:
     virtual ~Witness() = default;
     virtual void on_called(const CallNote& note) = 0;
+    // The plugin completes a record that is pending.
+    virtual void on_completing(const std::string& process, const std::string& handler,
+                               const TopicPartition& origin, Offset offset) = 0;
     virtual void on_fault(const std::string& what) = 0;
 };
 

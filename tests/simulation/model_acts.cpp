@@ -144,9 +144,12 @@ Outcome ModelInstance::pend(const MessageInput& input, const Script& script) {
 }
 
 void ModelInstance::complete_later(const MessageInput& input, milliseconds delay) {
-    completer_.later(delay, [&services = services_, token = input.token, serial = serial_of(input),
-                             alive = std::weak_ptr(alive_)] {
-        if (alive.lock()) services.complete(token, serial);
+    completer_.later(delay, [&setup = setup_, &services = services_, token = input.token,
+                             serial = serial_of(input), origin = input.origin,
+                             offset = input.event.record->offset, alive = std::weak_ptr(alive_)] {
+        if (!alive.lock()) return;
+        setup.witness.on_completing(setup.process, setup.handler, origin, offset);
+        services.complete(token, serial);
     });
 }
 

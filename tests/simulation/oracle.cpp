@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+
 namespace millrace::simulation {
 namespace {
 
@@ -32,7 +35,16 @@ Oracle::Oracle(const Scenario& scenario, Scheduler& scheduler, Disk& disk, std::
       attempts_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }),
       breakers_(scenario_, scheduler_, [this](const std::string& what) { on_fault(what); }),
       owners_([this](const std::string& what) { on_fault(what); }),
-      stalls_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }) {}
+      stalls_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }),
+      bounds_(scenario_, disturbances_, [this](const std::string& what) { on_fault(what); }) {}
+
+void Oracle::look(const std::string& process, const std::string& status) {
+    const auto value = boost::json::parse(status);
+    for (const auto& handler : value.at("handlers").as_array()) {
+        stalls_.look(process, handler.as_object(), scheduler_.now());
+        bounds_.look(process, handler.as_object(), scheduler_.now());
+    }
+}
 
 void Oracle::produced(Produced record) {
     ++tally_.records;
@@ -82,6 +94,11 @@ void Oracle::on_called(const CallNote& note) {
     attempts_.called(note, scheduler_.now());
     owners_.called(note, group_of(note.handler), scheduler_.now());
     if (!disturbances_.disk_between(scheduler_.now(), scheduler_.now())) breakers_.called(note);
+    bounds_.called(note, scheduler_.now());
+    const Produced* record = find({note.origin, note.offset});
+    if (note.kind == engine::OutcomeKind::kPending && record != nullptr &&
+        record->script.act != Act::kPendingAfterWrite)
+        bounds_.pends(note, scheduler_.now());
     if (note.kind != engine::OutcomeKind::kAck) return;
     const CopyKey copy{note.origin, note.offset};
     Acked& acked = acked_[note.handler];

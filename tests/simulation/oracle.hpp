@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "simulation/attempt_watch.hpp"
+#include "simulation/bound_watch.hpp"
 #include "simulation/breaker_watch.hpp"
 #include "simulation/disturbances.hpp"
 #include "simulation/model.hpp"
@@ -83,9 +84,7 @@ public:
     void on_crash(const std::string& process, CrashKind kind);
 
     // What people see of a process.
-    void look(const std::string& process, const std::string& status) {
-        stalls_.look(process, status, scheduler_.now());
-    }
+    void look(const std::string& process, const std::string& status);
     // nullptr: there is no such record.
     const Produced* find(const CopyKey& copy) const;
     std::size_t redrive_asked(Redrive redrive);
@@ -99,6 +98,10 @@ public:
     void on_gone(const std::string& process, const std::string& group, const TopicPartition& origin,
                  bool was_asked) override;
     void on_called(const CallNote& note) override;
+    void on_completing(const std::string& process, const std::string& handler,
+                       const TopicPartition& origin, Offset offset) override {
+        bounds_.completes(process, handler, {origin, offset});
+    }
     void on_fault(const std::string& what) override;
 
     // The disks as a power cut would leave them cover what the groups have committed.
@@ -185,6 +188,7 @@ private:
     BreakerWatch breakers_;
     OwnerWatch owners_;
     StallWatch stalls_;
+    BoundWatch bounds_;
     RedriveBook redrives_;
     std::vector<std::string> faults_;
     Tally tally_;

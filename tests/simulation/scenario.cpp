@@ -118,6 +118,29 @@ void make_outages(Scenario& scenario, Rng& random) {
     }
 }
 
+// Limits that are soon reached. Not where breakers open: what closes them must get through.
+void make_bounds(Scenario& scenario, Rng& random) {
+    if (scenario.breakers_open || !random.chance(0.15)) return;
+    const auto small = [&](std::int64_t least, std::int64_t most) {
+        return static_cast<std::uint32_t>(random.between(least, most));
+    };
+    for (auto& plan : scenario.handlers) {
+        HandlerSection& section = plan.section;
+        if (random.chance(0.5)) section.max_in_flight = small(1, 3);
+        if (random.chance(0.7)) section.max_buffered = small(2, 6);
+        if (random.chance(0.3)) section.max_buffered_bytes = small(300, 1'000);
+        if (random.chance(0.5)) section.max_ahead = small(1, 6);
+        if (random.chance(0.3)) section.max_intervals = small(1, 3);
+        if (random.chance(0.5)) section.max_outbox = small(1, 3);
+    }
+    if (random.chance(0.7)) scenario.faults.cluster.gap = 0;
+    scenario.faults.cluster.max_batch = small(1, 3);
+    scenario.acts.insert(scenario.acts.end(), {Act::kAck, Act::kPending, Act::kPublish});
+    if (random.chance(0.5)) scenario.acts.push_back(Act::kExhaust);
+    scenario.users += 6;
+    scenario.events += 60;
+}
+
 // A ring must remember what was done until it is given back once more.
 void make_redrives(Scenario& scenario, Rng& random, bool ring_is_small) {
     if (ring_is_small || !random.chance(0.25)) return;
@@ -163,6 +186,9 @@ Scenario make_scenario(std::uint64_t seed) {
     Rng later(seed ^ 0x0a7a9e5U);  // what was thought of later shifts nothing above
     make_outages(scenario, later);
     make_redrives(scenario, later, ring_is_small);
+    Rng bounded(seed ^ 0xb0ded5U);
+    // Not in each 64th: few worlds show a mutation of epochs, and 1,024 is one.
+    if (seed % 64 != 0) make_bounds(scenario, bounded);
     return scenario;
 }
 

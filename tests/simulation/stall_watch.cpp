@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 namespace millrace::simulation {
@@ -24,28 +23,8 @@ bool says_why(const boost::json::object& handler, const boost::json::object& par
 
 }  // namespace
 
-void StallWatch::look(const std::string& process, const std::string& status, nanoseconds now) {
-    const auto value = boost::json::parse(status);
-    for (const auto& handler : value.at("handlers").as_array()) {
-        const HandlerPlan* plan = scenario_.plan_of(std::string(handler.at("handler").as_string()));
-        if (plan == nullptr) continue;
-        check_buffered(handler.as_object(), *plan);
-        look_at(process, handler.as_object(), now);
-    }
-}
-
-// Intake stops soon after the bound is reached.
-void StallWatch::check_buffered(const boost::json::object& handler, const HandlerPlan& plan) {
-    const std::int64_t most =
-        plan.section.max_buffered + static_cast<std::int64_t>(scenario_.faults.cluster.max_batch);
-    const auto queued = handler.at("queue_records").to_number<std::int64_t>();
-    if (queued > most)
-        complain_(fmt::format("{}: {} records are buffered, allowed are {}", plan.section.name,
-                              queued, most));
-}
-
-void StallWatch::look_at(const std::string& process, const boost::json::object& handler,
-                         nanoseconds now) {
+void StallWatch::look(const std::string& process, const boost::json::object& handler,
+                      nanoseconds now) {
     const std::string name(handler.at("handler").as_string());
     for (const auto& each : handler.at("partitions").as_array()) {
         const auto& partition = each.as_object();

@@ -1,5 +1,5 @@
 // StallWatch: that a partition which has lag and does not move says why, in what people see of its
-// handler (/v1/handlers), and that what is buffered stays bounded.
+// handler (/v1/handlers).
 //
 // One thread; looks at the status of one process at a time.
 #pragma once
@@ -22,16 +22,14 @@ public:
                std::function<void(const std::string&)> complain)
         : scenario_(scenario), disturbances_(disturbances), complain_(std::move(complain)) {}
 
-    // `status`: the answer of the process's supervisor.
-    void look(const std::string& process, const std::string& status, nanoseconds now);
+    // One handler in the answer of the process's supervisor.
+    void look(const std::string& process, const boost::json::object& handler, nanoseconds now);
 
 private:
     struct Seen {
         std::int64_t position = -2;
         nanoseconds since{0};
     };
-    void look_at(const std::string& process, const boost::json::object& handler, nanoseconds now);
-    void check_buffered(const boost::json::object& handler, const HandlerPlan& plan);
 
     const Scenario& scenario_;
     const Disturbances& disturbances_;
