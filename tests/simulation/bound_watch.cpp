@@ -38,10 +38,13 @@ void BoundWatch::called(const CallNote& note, nanoseconds now) {
 void BoundWatch::pends(const CallNote& note, nanoseconds now) {
     const HandlerPlan& plan = *scenario_.plan_of(note.handler);
     auto& pending = pending_[{note.process, note.handler}];
-    pending[{note.origin, note.offset}] = now;
+    // After the first attempt what is left of the budget may cut it short.
+    const auto least =
+        note.attempt > 1 ? std::min(plan.section.timeout, plan.section.pending_timeout)
+                         : plan.section.pending_timeout;
+    pending[{note.origin, note.offset}] = {now, now + least};
     std::erase_if(pending, [&](const auto& each) {
-        return each.second + plan.section.pending_timeout <= now ||
-               disturbances_.any_between(each.second, now);
+        return each.second.until <= now || disturbances_.any_between(each.second.since, now);
     });
     const std::size_t most = plan.section.max_in_flight + shards_of(plan) - 1;
     if (pending.size() > most)

@@ -50,7 +50,11 @@ private:
     const std::function<void(const std::string&)> complain_;
     std::map<Place, Reached> reached_;
     // Since when, by process and handler.
-    std::map<std::pair<std::string, std::string>, std::map<CopyKey, nanoseconds>> pending_;
+    struct Pending {
+        nanoseconds since;
+        nanoseconds until;  // at least
+    };
+    std::map<std::pair<std::string, std::string>, std::map<CopyKey, Pending>> pending_;
 };
 
 }  // namespace millrace::simulation

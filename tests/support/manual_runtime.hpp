@@ -113,9 +113,13 @@ public:
 
     // What a crash leaves: nothing that was posted happens.
     void abandon() {
-        queue_->tasks.clear();
-        queue_->parked_tasks.clear();
-        queue_->timers.clear();
+        // Destroying one may post another.
+        while (!queue_->tasks.empty() || !queue_->parked_tasks.empty() ||
+               !queue_->timers.empty()) {
+            const auto tasks = std::exchange(queue_->tasks, {});
+            const auto parked = std::exchange(queue_->parked_tasks, {});
+            const auto timers = std::exchange(queue_->timers, {});
+        }
     }
 
 private:
