@@ -63,7 +63,7 @@ void GroupConsumer::on_given(std::vector<TopicPartition> partitions) {
     epoch_ = hold(assigned_);
     announced_ = false;
     if (assigned_.empty()) return;
-    if (is_exclusive() && !settled_) return settle_who_stays(epoch_);
+    if (is_exclusive()) return settle_who_stays(epoch_);
     ask_for_committed(epoch_);
 }
 

@@ -65,7 +65,6 @@ private:
     const int member_;
     std::unique_ptr<Membership> membership_;  // null: not joined yet
     std::string waits_for_;
-    bool settled_ = false;  // it may stay in the group
     bool stepping_back_ = false;
     std::function<void()> on_left_;  // closed while it was stepping back
     std::vector<TopicPartition> assigned_;

@@ -61,13 +61,13 @@ void GroupConsumer::wait_and_look(std::string reason) {
     retry_ = context().runtime.loop().after(kLookInterval, [this] { join_when_alone(); });
 }
 
-// Of two that found the group empty at the same time, the one whose name comes first stays.
+// Of two that found the group empty at the same time, the one whose name comes first stays. Asked at
+// each assignment: the other one may have come after the first.
 void GroupConsumer::settle_who_stays(Epoch epoch) {
     look_around([this, epoch](const std::vector<GroupMember>& others) {
         if (revoking_ || epoch != epoch_ || assigned_.empty()) return;
         const std::string own = context().settings.instance_id(subscription().group);
         if (!others.empty() && others.front().instance < own) return step_back();
-        settled_ = true;
         waits_for_.clear();
         ask_for_committed(epoch);
     });
