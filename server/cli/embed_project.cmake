@@ -1,15 +1,14 @@
 # cmake -DOUTPUT=file.cpp "-DFILES=a;b" -P embed_project.cmake: the files as constant bytes, for cli/new_plugin.hpp.
+include(${CMAKE_CURRENT_LIST_DIR}/../../cmake/EmbedBytes.cmake)
+
 set(arrays "")
 set(entries "")
 set(index 0)
 foreach(file IN LISTS FILES)
   get_filename_component(name ${file} NAME_WLE)  # without .in
-  file(READ ${file} bytes HEX)
-  string(LENGTH "${bytes}" digits)
-  math(EXPR size "${digits} / 2")
-  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
-  string(APPEND arrays "const unsigned char kBytes${index}[] = {${bytes}};\n")
-  string(APPEND entries "    {\"${name}\", {reinterpret_cast<const char*>(kBytes${index}), ${size}}},\n")
+  embed_bytes(${file} kBytes${index} array view)
+  string(APPEND arrays "${array}")
+  string(APPEND entries "    {\"${name}\", ${view}},\n")
   math(EXPR index "${index} + 1")
 endforeach()
 

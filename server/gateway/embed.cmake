@@ -1,4 +1,6 @@
 # cmake -DOUTPUT=file.cpp "-DFILES=a;b" -P embed.cmake: the files as constant bytes, for gateway/console_assets.hpp.
+include(${CMAKE_CURRENT_LIST_DIR}/../../cmake/EmbedBytes.cmake)
+
 set(types_html "text/html; charset=utf-8")
 set(types_css "text/css; charset=utf-8")
 set(types_js "text/javascript; charset=utf-8")
@@ -14,13 +16,9 @@ foreach(file IN LISTS FILES)
   if(NOT DEFINED types_${extension})
     message(FATAL_ERROR "${file}: no content type for .${extension}; add it to embed.cmake")
   endif()
-  file(READ ${file} bytes HEX)
-  string(LENGTH "${bytes}" digits)
-  math(EXPR size "${digits} / 2")
-  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
-  string(APPEND arrays "const unsigned char kBytes${index}[] = {${bytes}};\n")
-  string(APPEND entries
-    "    {\"${name}\", \"${types_${extension}}\", {reinterpret_cast<const char*>(kBytes${index}), ${size}}},\n")
+  embed_bytes(${file} kBytes${index} array view)
+  string(APPEND arrays "${array}")
+  string(APPEND entries "    {\"${name}\", \"${types_${extension}}\", ${view}},\n")
   math(EXPR index "${index} + 1")
 endforeach()
 
