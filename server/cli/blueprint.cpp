@@ -67,21 +67,25 @@ std::vector<TopicReading> Blueprint::topic_readings() const {
     return readings;
 }
 
-void Blueprint::make_handlers() {
+engine::HandlerSetup Blueprint::make_handler(const HandlerSection& section,
+                                             const plugins::PluginSet& plugins) const {
     std::map<std::string, std::string> dead_letters;
     for (const auto& topic : config_.topics) dead_letters[topic.name] = topic.dead_letter;
+    for (const auto& topic : section.topics) {
+        if (!dead_letters.contains(topic))
+            throw ConfigError(
+                fmt::format("{}: handler {} reads {}, which is none of the topics that "
+                            "the server starts with: declare it and (re)start",
+                            section.origin, section.name, topic));
+    }
+    return {section, plugins.make_factory(section, config_.server.limits), dead_letters};
+}
+
+void Blueprint::make_handlers() {
     std::string faults;
     for (const auto& section : handler_sections(config_, plugins_)) {
         try {
-            for (const auto& topic : section.topics) {
-                if (!dead_letters.contains(topic))
-                    throw ConfigError(fmt::format("{}: reads {}, which is none of the "
-                                                  "configuration's topics: declare it, or take the "
-                                                  "file away",
-                                                  section.origin, topic));
-            }
-            handlers_.push_back(
-                {section, plugins_.make_factory(section, config_.server.limits), dead_letters});
+            handlers_.push_back(make_handler(section, plugins_));
         } catch (const ErrorException& error) {
             faults += std::string(error.what()) + "\n";
         }

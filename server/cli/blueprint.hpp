@@ -43,6 +43,9 @@ public:
     const std::vector<engine::HandlerSetup>& handlers() const { return handlers_; }
     // The declared topics and their dead-letter topics.
     std::vector<TopicSpec> topics() const;
+    // A handler of these topics, with one of these plugins. Throws ConfigError.
+    engine::HandlerSetup make_handler(const HandlerSection& section,
+                                      const plugins::PluginSet& plugins) const;
     // Whether a handler may publish this to that topic.
     Result<void> check_event(std::string_view topic, std::string_view event) const;
 

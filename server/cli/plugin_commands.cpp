@@ -16,10 +16,6 @@ void print(const boost::json::value& value) {
     std::printf("%s\n", boost::json::serialize(value).c_str());
 }
 
-boost::json::object json_rejection(const plugins::Rejection& rejection) {
-    return {{"file", rejection.file}, {"reason", rejection.reason}, {"message", rejection.message}};
-}
-
 void print_list(const plugins::PluginSet& set) {
     std::vector<Row> rows;
     for (const auto& plugin : set.plugins())
@@ -33,11 +29,9 @@ void print_list(const plugins::PluginSet& set) {
 
 void print_list_as_json(const plugins::PluginSet& set) {
     boost::json::array found;
-    boost::json::array rejected;
     for (const auto& plugin : set.plugins()) found.push_back(json_sheet(*plugin));
-    for (const auto& rejection : set.rejections()) rejected.push_back(json_rejection(rejection));
     print(boost::json::object{{"plugins", std::move(found)},
-                              {"rejected_plugins", std::move(rejected)}});
+                              {"rejected_plugins", json_rejections(set)}});
 }
 
 }  // namespace

@@ -219,4 +219,14 @@ std::string markdown_sheet(const Plugin& plugin) {
     return text;
 }
 
+boost::json::object json_rejection(const plugins::Rejection& rejection) {
+    return {{"file", rejection.file}, {"reason", rejection.reason}, {"message", rejection.message}};
+}
+
+boost::json::array json_rejections(const plugins::PluginSet& set) {
+    boost::json::array rejections;
+    for (const auto& rejection : set.rejections()) rejections.push_back(json_rejection(rejection));
+    return rejections;
+}
+
 }  // namespace millrace::cli

@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "cli/plugin_sheet.hpp"
 #include "core/log.hpp"
 
 namespace millrace::cli {
@@ -18,8 +19,7 @@ Reload::Reload(const ReloadSetup& setup)
       pool_(setup.runtime.make_pool("reload", 1)),
       files_(pool_->make_strand()) {
     for (const auto& handler : setup_.blueprint.handlers())
-        running_[handler.section.name] = {handler.section,
-                                          plugins_.find(handler.section.plugin)};
+        running_[handler.section.name] = {handler.section, plugins_.find(handler.section.plugin)};
     note_rejections();
 }
 
@@ -157,22 +157,8 @@ void Reload::step() {
 }
 
 Result<engine::HandlerSetup> Reload::make(const Wanted& wanted) const {
-    std::map<std::string, std::string> dead_letters;
-    for (const auto& topic : setup_.blueprint.config().topics)
-        dead_letters[topic.name] = topic.dead_letter;
-    for (const auto& topic : wanted.section.topics) {
-        if (!dead_letters.contains(topic))
-            return fail(
-                ErrorCode::kInvalid,
-                fmt::format("{}: handler {} reads {}, which is none of the topics that the server "
-                            "was started with: declare it and restart",
-                            wanted.section.origin, wanted.section.name, topic));
-    }
     try {
-        return engine::HandlerSetup{
-            wanted.section,
-            plugins_.make_factory(wanted.section, setup_.blueprint.config().server.limits),
-            dead_letters};
+        return setup_.blueprint.make_handler(wanted.section, plugins_);
     } catch (const ErrorException& error) {
         return error.error();
     }
@@ -239,15 +225,10 @@ void Reload::failed(const Step& step, const std::string& reason) {
 }
 
 void Reload::finish() {
-    boost::json::array rejected;
-    for (const auto& rejection : plugins_.rejections())
-        rejected.push_back(boost::json::object{{"file", rejection.file},
-                                               {"reason", rejection.reason},
-                                               {"message", rejection.message}});
     const std::string answer = boost::json::serialize(
         boost::json::object{{"handlers", std::move(round_->handlers)},
                             {"needs_restart", std::move(round_->needs_restart)},
-                            {"rejected", std::move(rejected)}});
+                            {"rejected", json_rejections(plugins_)}});
     for (const auto& owed : round_->owed) owed(answer);
     round_ = std::exchange(after_, std::nullopt);
     if (round_) begin();

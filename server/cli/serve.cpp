@@ -1,7 +1,6 @@
 // `millrace serve` and `millrace check`.
 #include <fmt/format.h>
 
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
@@ -9,6 +8,7 @@
 #include <filesystem>
 
 #include "cli/options.hpp"
+#include "cli/plugin_sheet.hpp"
 #include "cli/server.hpp"
 #include "core/config/units.hpp"
 #include "core/kill_point.hpp"
@@ -61,23 +61,18 @@ namespace {
 
 void print_checked(const Blueprint& blueprint, bool json) {
     const ServerConfig& config = blueprint.config();
-    boost::json::array rejected;
-    for (const auto& rejection : blueprint.plugins().rejections()) {
-        rejected.push_back({{"file", rejection.file},
-                            {"reason", rejection.reason},
-                            {"message", rejection.message}});
-        if (!json)
-            std::printf("warning: %s: %s\n", rejection.file.c_str(), rejection.message.c_str());
-    }
     if (json) {
-        const boost::json::object checked{{"config", config.file},
-                                          {"topics", config.topics.size()},
-                                          {"handlers", config.handlers.size()},
-                                          {"schemas", blueprint.schemas().names().size()},
-                                          {"rejected_plugins", std::move(rejected)}};
+        const boost::json::object checked{
+            {"config", config.file},
+            {"topics", config.topics.size()},
+            {"handlers", config.handlers.size()},
+            {"schemas", blueprint.schemas().names().size()},
+            {"rejected_plugins", json_rejections(blueprint.plugins())}};
         std::printf("%s\n", boost::json::serialize(checked).c_str());
         return;
     }
+    for (const auto& rejection : blueprint.plugins().rejections())
+        std::printf("warning: %s: %s\n", rejection.file.c_str(), rejection.message.c_str());
     std::printf("%s: good. %zu topics, %zu handlers, %zu schemas, %zu plugins\n",
                 config.file.c_str(), config.topics.size(), config.handlers.size(),
                 blueprint.schemas().names().size(), blueprint.plugins().plugins().size());
