@@ -49,7 +49,7 @@ struct HandlerRun::Swap {
 };
 
 void HandlerRun::swap(std::shared_ptr<HandlerFactory> next, CommandAnswer::Done done) {
-    begin_swap(std::make_shared<Swap>(Swap{setup_.factory,
+    begin_swap(std::make_shared<Swap>(Swap{{},
                                            std::move(next),
                                            owe(std::move(done)),
                                            surroundings_.runtime.clock().monotonic(),

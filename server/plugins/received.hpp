@@ -19,7 +19,7 @@ template <class T>
 inline constexpr std::size_t kFirstSize = 0;
 template <>
 inline constexpr std::size_t kFirstSize<millrace_plugin_api> =
-    offsetof(millrace_plugin_api, stop) + sizeof(millrace_plugin_api::stop);
+    offsetof(millrace_plugin_api, topics) + sizeof(millrace_plugin_api::topics);
 template <>
 inline constexpr std::size_t kFirstSize<millrace_option> =
     offsetof(millrace_option, maximum) + sizeof(millrace_option::maximum);
