@@ -39,13 +39,13 @@ struct Surroundings {
     std::function<Result<void>(std::string_view topic, std::string_view event)> check_event;
     std::string data_dir;  // handlers keep their files in <data_dir>/handlers/<name>/
     std::string vfs;       // SQLite VFS; empty: the operating system's
-    milliseconds broadcast_lookback{
-        0};  // how far back broadcast handlers begin: gateway.resume.age
+    // How far back broadcast handlers begin: gateway.resume.age.
+    milliseconds broadcast_lookback{0};
     // When partitions are taken away: how long their work may take to end. Below what the transport
     // waits.
     milliseconds revoke_timeout{15'000};
-    bool accept_unmoved_state =
-        false;  // `cluster`: partitions come from servers whose state does not
+    // `cluster`: partitions come from servers whose state does not.
+    bool accept_unmoved_state = false;
     CrashJournal* crashes = nullptr;  // none: crashes leave no trace
     // All threads of a handler are in calls that do not return: the process must end. Once.
     std::function<void(const std::string& reason)> give_up = nullptr;

@@ -28,8 +28,8 @@ struct HttpLimits {
     std::uint32_t max_header_bytes = 16U << 10;
     std::uint32_t max_batch_events = 10'000;
     std::uint32_t max_connections = 4'096;
-    std::uint64_t max_answer_bytes =
-        64ULL << 20;               // of a handler's answer to a question, per shard and merged
+    // Of a handler's answer to a question, per shard and merged.
+    std::uint64_t max_answer_bytes = 64ULL << 20;
     std::uint32_t max_calls = 64;  // requests of handlers on their way, over all of them
     std::uint32_t max_waiting_calls = 10'000;  // behind these
     milliseconds request_timeout{30'000};
@@ -61,8 +61,8 @@ struct EmbeddedSection {
     std::uint64_t tail_cache_bytes = 16ULL << 20;    // per partition, recent records kept in memory
     std::uint32_t max_pending_records = 100'000;     // appends that wait for the disk
     std::uint64_t max_pending_bytes = 64ULL << 20;
-    std::uint64_t max_record_bytes =
-        1ULL << 20;  // key, value and headers; dead letters have 64 KiB more for their headers
+    // Key, value and headers; dead letters have 64 KiB more for their headers.
+    std::uint64_t max_record_bytes = 1ULL << 20;
 };
 
 struct KafkaSection {
@@ -129,8 +129,8 @@ struct HandlerSection {
     std::uint32_t max_buffered = 10'000;
     std::uint64_t max_buffered_bytes = 64ULL << 20;
     std::uint32_t max_intervals = 10'000;  // resolved above the position, per partition
-    std::uint64_t max_ahead =
-        10'000'000;  // records from the position to what was read last, per partition
+    // Records from the position to what was read last, per partition.
+    std::uint64_t max_ahead = 10'000'000;
     std::uint32_t max_hops = 16;
     std::uint32_t max_batch = 500;       // inputs that share one commit
     std::uint32_t max_calls = 16;        // HTTP requests on their way, per shard
@@ -138,14 +138,14 @@ struct HandlerSection {
     // What to do where the log no longer has the position, or the state no longer has what the group has: hold the partition with an
     // alarm, restart from `start`, or accept what is there and go on.
     enum class LostPosition { kHold, kRestart, kAccept } lost_position = LostPosition::kHold;
-    std::uint32_t crash_limit =
-        3;  // crashes at one position: a dead letter; at so many positions: quarantine
-    milliseconds crash_window{
-        3'600'000};  // within which crashes at different positions count together
-    std::uint32_t quarantine_after =
-        10;  // starts in a row that fail, the disk or the transport not to blame
-    milliseconds stuck_exit{
-        300'000};  // all threads in calls that do not return for so long: the process exits
+    // Crashes at one position: a dead letter; at so many positions: quarantine.
+    std::uint32_t crash_limit = 3;
+    // Within which crashes at different positions count together.
+    milliseconds crash_window{3'600'000};
+    // Starts in a row that fail, the disk or the transport not to blame.
+    std::uint32_t quarantine_after = 10;
+    // All threads in calls that do not return for so long: the process exits.
+    milliseconds stuck_exit{300'000};
     std::uint32_t max_outbox = 100'000;  // rows waiting to be sent, per shard; intake pauses above
     milliseconds call_timeout{10'000};   // of one HTTP request of the outbox
     milliseconds call_retry_for{3'600'000};
