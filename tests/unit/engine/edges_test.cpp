@@ -11,6 +11,7 @@
 #include "engine/crash_journal.hpp"
 #include "events/time.hpp"
 #include "support/engine_world.hpp"
+#include "support/memory_journal.hpp"
 #include "support/watched_vfs.hpp"
 
 namespace millrace::engine {
@@ -62,53 +63,50 @@ TEST_F(Edges, pending_after_failing_late_is_dead_lettered_within_30_s) {
               30.0);
 }
 
-TEST_F(Edges, same_event_id_pending_in_two_lanes_has_its_effect_once) {
+// One event id, sent twice with different keys and no user: two lanes of one shard.
+struct TwoLanes : Edges {
     std::vector<CompletionToken> tokens;
     ShardServices* services_of = nullptr;
-    world.section.shards = 1;
-    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
+
+    TwoLanes() {
+        world.section.shards = 1;
+        world.model->on_complete = [](ShardServices& services, const MessageInput& input,
+                                      std::string_view) {
+            return ModelHandler::insert(services, input);
+        };
+    }
+    Outcome pend(ShardServices& services, const MessageInput& input) {
         services_of = &services;
         tokens.push_back(input.token);
-        return Outcome{OutcomeKind::kPending, "", {}};
+        return {OutcomeKind::kPending, "", {}};
+    }
+    void send_both_and_complete() {
+        world.start();
+        for (const char* key : {"a", "b"}) {
+            world.transport.append(
+                {"tasks", {0}}, key,
+                R"({"event_id":"6f1d1a52-9a51-4b7e-8a63-0e3f2a6c1d11","event_type":"created","task_id":"t"})");
+        }
+        world.run();
+        for (auto& token : tokens) services_of->complete(token, "x");
+        world.run();
+    }
+};
+
+TEST_F(TwoLanes, copies_that_are_both_pending_have_one_effect) {
+    world.model->on_message = [this](ShardServices& services, const MessageInput& input) {
+        return pend(services, input);
     };
-    world.model->on_complete = [&](ShardServices& services, const MessageInput& input,
-                                   std::string_view) {
-        return ModelHandler::insert(services, input);
-    };
-    world.start();
-    const std::string value =
-        R"({"event_id":"6f1d1a52-9a51-4b7e-8a63-0e3f2a6c1d11","event_type":"created","task_id":"t"})";
-    world.transport.append({"tasks", {0}}, "a", value);
-    world.transport.append({"tasks", {0}}, "b", value);
-    world.run();
-    for (auto& token : tokens) services_of->complete(token, "x");
-    world.run();
+    send_both_and_complete();
     EXPECT_EQ(world.committed(0), Offset{2});
     EXPECT_EQ(world.rows(), ":t;");
 }
 
-TEST_F(Edges, same_event_id_two_lanes_completion_against_ack) {
-    std::vector<CompletionToken> tokens;
-    ShardServices* services_of = nullptr;
-    world.section.shards = 1;
-    world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
-        services_of = &services;
-        if (!tokens.empty()) return ModelHandler::insert(services, input);
-        tokens.push_back(input.token);
-        return Outcome{OutcomeKind::kPending, "", {}};
+TEST_F(TwoLanes, a_copy_that_completes_after_another_was_acked_has_no_effect) {
+    world.model->on_message = [this](ShardServices& services, const MessageInput& input) {
+        return tokens.empty() ? pend(services, input) : ModelHandler::insert(services, input);
     };
-    world.model->on_complete = [&](ShardServices& services, const MessageInput& input,
-                                   std::string_view) {
-        return ModelHandler::insert(services, input);
-    };
-    world.start();
-    const std::string value =
-        R"({"event_id":"6f1d1a52-9a51-4b7e-8a63-0e3f2a6c1d11","event_type":"created","task_id":"t"})";
-    world.transport.append({"tasks", {0}}, "a", value);
-    world.transport.append({"tasks", {0}}, "b", value);
-    world.run();
-    for (auto& token : tokens) services_of->complete(token, "x");
-    world.run();
+    send_both_and_complete();
     EXPECT_EQ(world.rows(), ":t;");
 }
 
@@ -337,23 +335,8 @@ TEST_F(Edges, what_the_inbox_holds_in_memory_is_bounded_in_bytes) {
     EXPECT_LE(bytes, 3U << 20);
 }
 
-struct Journal final : CrashJournal {
-    std::shared_ptr<CallSlot> open_slot(const ShardIdentity&) override {
-        return std::make_shared<CallSlot>();
-    }
-    HandlerCrashes load(const std::string& handler) const override {
-        const auto found = history.find(handler);
-        return found == history.end() ? HandlerCrashes{} : found->second;
-    }
-    Result<void> save(const std::string& handler, HandlerCrashes crashes) override {
-        history[handler] = std::move(crashes);
-        return {};
-    }
-    CrashHistory history;
-};
-
 TEST(CrashHistory, a_redriven_record_is_not_blamed_for_the_crashes_of_an_earlier_one) {
-    Journal journal;
+    testing::MemoryJournal journal;
     EngineWorld world;
     world.crashes = &journal;
     world.section.shards = 1;

@@ -2,11 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/json/parse.hpp>
 #include <csignal>
 
 #include "engine/crash_journal.hpp"
 #include "support/engine_world.hpp"
+#include "support/memory_journal.hpp"
 
 namespace millrace::engine {
 namespace {
@@ -28,31 +28,9 @@ HandlerCrashes crashes_at(std::initializer_list<std::int64_t> offsets) {
     return crashes;
 }
 
-struct MemoryJournal final : CrashJournal {
-    std::shared_ptr<CallSlot> open_slot(const ShardIdentity&) override {
-        return std::make_shared<CallSlot>();
-    }
-    HandlerCrashes load(const std::string& handler) const override {
-        const auto found = history.find(handler);
-        return found == history.end() ? HandlerCrashes{} : found->second;
-    }
-    Result<void> save(const std::string& handler, HandlerCrashes crashes) override {
-        history[handler] = std::move(crashes);
-        return {};
-    }
-    CrashHistory history;
-};
-
 struct CrashingHandler : ::testing::Test {
     CrashingHandler() { world.crashes = &journal; }
 
-    boost::json::object status() {
-        return boost::json::parse(world.supervisor->status())
-            .as_object()
-            .at("handlers")
-            .as_array()[0]
-            .as_object();
-    }
     // What `millrace handlers resume` answers; nothing yet: it was not told.
     std::optional<Result<std::string>> resume() {
         std::optional<Result<std::string>> answer;
@@ -61,9 +39,9 @@ struct CrashingHandler : ::testing::Test {
         world.runtime.settle();
         return answer;
     }
-    std::string state() { return std::string(status().at("state").as_string()); }
+    std::string state() { return std::string(world.status().at("state").as_string()); }
 
-    MemoryJournal journal;
+    testing::MemoryJournal journal;
     EngineWorld world;
 };
 
@@ -118,7 +96,7 @@ TEST_F(CrashingHandler, a_timer_that_crashed_too_often_becomes_a_dead_letter_too
     ASSERT_THAT(letters, SizeIs(1));
     EXPECT_EQ(letters[0].header("millrace-error-class"), "crash");
     EXPECT_EQ(letters[0].header("millrace-timer"), "t");
-    EXPECT_EQ(status().at("timers").as_int64(), 0);
+    EXPECT_EQ(world.status().at("timers").as_int64(), 0);
 }
 
 TEST_F(CrashingHandler, crashes_at_different_positions_quarantine_it_until_it_is_let_go) {
@@ -161,7 +139,7 @@ TEST_F(CrashingHandler, one_that_keeps_failing_to_start_is_quarantined_and_a_rel
     world.start();
     ASSERT_TRUE(world.runtime.advance_until([&] { return state() == "quarantined"; }));
     EXPECT_EQ(tries, 4);
-    EXPECT_THAT(std::string(status().at("reason").as_string()),
+    EXPECT_THAT(std::string(world.status().at("reason").as_string()),
                 HasSubstr("failed 4 times in a row"));
     world.runtime.advance(milliseconds(300'000));
     EXPECT_EQ(tries, 4);
@@ -209,7 +187,7 @@ TEST_F(CrashingHandler, a_call_that_does_not_return_is_named_and_its_record_trie
     world.model->on_message = [&](ShardServices& services, const MessageInput& input) {
         if (std::exchange(hangs, false)) {
             world.runtime.advance(milliseconds(1'200));
-            const auto stuck = status().at("stuck").as_array().at(0).as_object();
+            const auto stuck = world.status().at("stuck").as_array().at(0).as_object();
             EXPECT_EQ(stuck.at("topic"), "tasks");
             EXPECT_EQ(stuck.at("partition"), 1);
             EXPECT_EQ(stuck.at("offset"), 0);
@@ -225,9 +203,9 @@ TEST_F(CrashingHandler, a_call_that_does_not_return_is_named_and_its_record_trie
     world.send(1, "u", "slow");
     world.runtime.advance(milliseconds(5'000));
     EXPECT_EQ(world.rows(), "u:slow;");
-    EXPECT_THAT(status().at("stuck").as_array(), IsEmpty());
-    EXPECT_THAT(status().at("held").as_array(), IsEmpty());
-    EXPECT_EQ(status().at("errors").as_array().at(0).at("class"), "timeout");
+    EXPECT_THAT(world.status().at("stuck").as_array(), IsEmpty());
+    EXPECT_THAT(world.status().at("held").as_array(), IsEmpty());
+    EXPECT_EQ(world.status().at("errors").as_array().at(0).at("class"), "timeout");
     EXPECT_THAT(world.supervisor->unready(), IsEmpty());
     EXPECT_THAT(world.gave_up, IsEmpty());
 }
