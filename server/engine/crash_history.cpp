@@ -120,8 +120,8 @@ bool CondemnedInput::is_at(const CallView& position, std::string_view of_shard) 
 void add_mark(HandlerCrashes& crashes, CrashMark mark) {
     auto& marks = crashes.marks;
     if (std::ranges::find(marks, mark) != marks.end()) return;
-    marks.push_back(std::move(mark));
-    std::ranges::stable_sort(marks, {}, &CrashMark::time);
+    const auto place = std::ranges::upper_bound(marks, mark.time, {}, &CrashMark::time);
+    marks.insert(place, std::move(mark));
     if (marks.size() > kMarksKept) marks.erase(marks.begin());
 }
 
